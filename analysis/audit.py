@@ -1,0 +1,222 @@
+"""The default audit: prompts in, a verdict with its evidence out.
+
+    trace → routing description → criteria → candidates → interventions → verdict → report
+
+Called by the command line and by the worker. It touches no database and no web; where it keeps its pieces is the
+store's business.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from analysis.audit_settings import PRESETS, AuditSettings
+from analysis.criteria import Evidence
+from analysis.errors import WithheldError
+from analysis.evidence.bench import Bench
+from analysis.evidence.confirmation import Confirmed, confirm
+from analysis.evidence.search import Findings, search
+from analysis.evidence.split import Halves, halves, subset
+from analysis.interventions import mask
+from analysis.models import LoadedModel
+from analysis.outcomes.answers import REFUSING, answer, generate_answers, read_generated
+from analysis.outcomes.judges import Judge, load_judge
+from analysis.outcomes.openings import Openings, find_openings
+from analysis.prompts.prompt_set import Prompt, PromptSet
+from analysis.report import Audited, build_report
+from analysis.report_outcomes import MaskedOutcome
+from analysis.result import Answer, AuditResult, PromptCounts
+from analysis.routing.summary import PairRows, pair_rows, prompt_window, routing_table
+from analysis.routing.topic_safety import topic_safety
+from analysis.routing.trace import CaptureSettings, Progress, Trace, capture, silent
+from analysis.shards import MemoryShards, ShardStore
+from analysis.statistics import stability_selection
+
+__all__ = ["PRESETS", "AuditSettings", "audit"]
+
+
+STANDARD = AuditSettings()
+
+
+@dataclass
+class _Clock:
+    """Seconds spent in each stage by this process."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def time(self, stage: str, work: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = work()
+        self.seconds[stage] = round(time.perf_counter() - start, 3)
+        return result
+
+
+def audit(
+    model: LoadedModel,
+    prompts: PromptSet,
+    settings: AuditSettings = STANDARD,
+    *,
+    shards: ShardStore | None = None,
+    progress: Progress = silent,
+) -> AuditResult:
+    """Audit `model` on `prompts`.
+
+    The same model, prompts, settings and device give the same report, however often the work was interrupted between
+    two shards. Quantities that the prompts or the model cannot support are withheld with their reason. Raises
+    CaptureError when the capture does not prove itself, InputError for prompts the model cannot take.
+    """
+    store, clock, judge = shards or MemoryShards(), _Clock(), load_judge(settings.judge)
+    used = subset(prompts, settings.prompts, settings.seed)
+    split = halves(used, settings.seed)
+    capturing = CaptureSettings(settings.max_new_tokens, settings.batch_tokens)
+    trace: Trace = clock.time("capture", lambda: capture(model, used, capturing, shards=store, progress=progress))
+    answers = [
+        answer(p, g, judge, variant="base", margin=None) for p, g in zip(trace.prompts, trace.answers, strict=True)
+    ]
+    openings, no_margin = _openings(trace, answers, split)
+    benches = _benches(model, split, openings, settings)
+    evidence = _evidence(trace, split.discovery, settings.seed)
+    load = np.nan_to_num(prompt_window(trace.frequency)).mean(0)
+    findings: Findings = clock.time(
+        "criteria",
+        lambda: search(evidence, benches[0] if benches else None, load, store, progress, top=settings.candidates),
+    )
+    confirmed: Confirmed | None = None
+    masked: MaskedOutcome | None = None
+    if benches:
+        confirmed = clock.time(
+            "confirmation",
+            lambda: confirm(*benches, findings, load, store, progress, nulls=settings.null_sets, seed=settings.seed),
+        )
+        answers = _with_margins(answers, benches)
+        masked = _masked_outcome(model, split.confirmation, confirmed, judge, settings, store, progress)
+    return _result(
+        Audited(
+            model=model,
+            offered=prompts,
+            used=used,
+            split=split,
+            settings=settings,
+            trace=trace,
+            table=routing_table(trace),
+            topic_safety=_topic_safety(trace, used, settings.seed),
+            answers=tuple(answers),
+            benches=benches,
+            findings=findings,
+            confirmed=confirmed,
+            masked=masked,
+            stability=_stability(evidence),
+            no_margin=no_margin,
+            seconds=clock.seconds,
+        )
+    )
+
+
+def _result(audited: Audited) -> AuditResult:
+    trace = audited.trace
+    return AuditResult(
+        report=build_report(audited),
+        certificate=trace.certificate.as_dict(),
+        routing=audited.table,
+        counts=PromptCounts(tuple(p.id for p in trace.prompts), trace.selections, trace.tokens),
+        answers=audited.answers + (audited.masked.answers if audited.masked else ()),
+    )
+
+
+def _openings(trace: Trace, answers: Sequence[Answer], split: Halves) -> tuple[Openings | None, str | None]:
+    """Openings from the discovery half's answers, or the reason why there are none."""
+    inside = {p.id for p in split.discovery if p.label is not None}
+    rows = [i for i, prompt in enumerate(trace.prompts) if prompt.id in inside]
+    halves_labelled = [
+        part.labelled(label) for part in (split.discovery, split.confirmation) for label in ("harmful", "benign")
+    ]
+    if not all(halves_labelled):
+        return (
+            None,
+            "each half of the prompts needs harmful and benign prompts: label them, and give at least two of each",
+        )
+    try:
+        return find_openings([trace.answers[i].first_token for i in rows], [answers[i].label for i in rows]), None
+    except WithheldError as reason:
+        return None, reason.message
+
+
+def _benches(
+    model: LoadedModel, split: Halves, openings: Openings | None, settings: AuditSettings
+) -> tuple[Bench, Bench] | None:
+    if openings is None:
+        return None
+
+    def bench(name: str, half: PromptSet) -> Bench:
+        return Bench(
+            name, model, half.labelled("harmful"), half.labelled("benign"), openings, batch_tokens=settings.batch_tokens
+        )
+
+    return bench("discovery", split.discovery), bench("confirmation", split.confirmation)
+
+
+def _evidence(trace: Trace, discovery: PromptSet, seed: int) -> Evidence:
+    row = {prompt.id: i for i, prompt in enumerate(trace.prompts)}
+    harmful = np.array([row[p.id] for p in discovery.labelled("harmful")], dtype=np.intp)
+    return Evidence(prompt_window(trace.frequency), harmful, pair_rows(trace, discovery), seed)
+
+
+def _topic_safety(trace: Trace, used: PromptSet, seed: int) -> Any:
+    labels, topics = [p.label for p in trace.prompts], [p.topic for p in trace.prompts]
+    return topic_safety(prompt_window(trace.probability), labels, topics, pair_rows(trace, used), seed=seed)
+
+
+def _stability(evidence: Evidence) -> Any:
+    """Share of half-samples of pairs in which an expert is among its layer's top tenth by the contrast, in its own
+    direction.
+    """
+    pairs: PairRows = evidence.pairs
+    if len(pairs) < 2:
+        return None
+    contrast = evidence.frequency[pairs.harmful] - evidence.frequency[pairs.benign]
+    top = max(1, contrast.shape[2] // 10)
+    return np.maximum(*(stability_selection(sign * contrast, top, seed=evidence.seed) for sign in (1, -1)))
+
+
+def _with_margins(answers: Sequence[Answer], benches: tuple[Bench, Bench]) -> list[Answer]:
+    probes = [probe for bench in benches for probe in (bench.harmful, bench.benign)]
+    margins = {p.id: float(m) for probe in probes for p, m in zip(probe.prompts, probe.base.margin, strict=True)}
+    return [replace(one, margin=margins.get(one.prompt_id)) for one in answers]
+
+
+def _masked_outcome(
+    model: LoadedModel,
+    half: PromptSet,
+    confirmed: Confirmed,
+    judge: Judge,
+    settings: AuditSettings,
+    store: ShardStore,
+    progress: Progress,
+) -> MaskedOutcome | None:
+    """Answers without the flagged experts, and refusal without random sets like them. None when nothing is flagged."""
+    if not confirmed.flagged:
+        return None
+    prompts = [p for p in half if p.label is not None]
+    few = half.labelled("harmful")[: settings.null_prompts]
+
+    def answers(key: str, experts: Sequence[Any], asked: Sequence[Prompt]) -> list[Answer]:
+        listener = mask(model.seam, experts)
+        sizes = {"max_new_tokens": settings.max_new_tokens, "batch_tokens": settings.batch_tokens}
+        shard = store.once(key, lambda: generate_answers(model, asked, listener, **sizes))
+        return [
+            answer(p, g, judge, variant="masked", margin=None)
+            for p, g in zip(asked, read_generated(shard), strict=True)
+        ]
+
+    nulls = confirmed.null_sets[: settings.null_generations]
+    rates = []
+    for number, experts in enumerate(nulls):
+        progress("answers", number, len(nulls) + 1)
+        labels = [one.label for one in answers(f"answers-null-{number:03d}", experts, few)]
+        rates.append(float(np.mean([label in REFUSING for label in labels])))
+    masked = answers("answers-masked", confirmed.flagged, prompts)
+    progress("answers", len(nulls) + 1, len(nulls) + 1)
+    return MaskedOutcome(tuple(masked), tuple(rates), len(few))

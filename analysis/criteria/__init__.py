@@ -1,0 +1,19 @@
+"""Criteria: each one file, one function from evidence to a score per expert; this registry is the list of them.
+
+None of them is trusted alone. They nominate candidates; interventions decide.
+"""
+
+from analysis.criteria import ablation as _ablation
+from analysis.criteria import raset as _raset
+from analysis.criteria import raset_gradient as _raset_gradient
+from analysis.criteria import safex as _safex
+from analysis.criteria.evidence import Criterion, CriterionFunction, CriterionInfo, Evidence, Scores
+
+CRITERIA: dict[str, tuple[CriterionInfo, CriterionFunction]] = {
+    "raset": (_raset.INFO, _raset.raset),
+    "raset_gradient": (_raset_gradient.INFO, _raset_gradient.raset_gradient),
+    "safex": (_safex.INFO, _safex.safex),
+    "ablation": (_ablation.INFO, _ablation.ablation),
+}
+
+__all__ = ["CRITERIA", "Criterion", "CriterionFunction", "CriterionInfo", "Evidence", "Scores"]

@@ -1,0 +1,104 @@
+"""Every error that ExpertScope raises on purpose.
+
+Callers catch `ExpertScopeError`; the command line prints its message on one line, the API turns it into its
+JSON envelope, and a page shows it beside the field that caused it.
+
+    ExpertScopeError
+    ├── InputError                 what the user gave cannot be used
+    │   ├── PromptFileError        a prompt file, with the rows and columns at fault
+    │   └── TooLargeError          more than the limit allows
+    ├── NotFoundError              a name or id that leads nowhere
+    ├── ConflictError              the thing is not in a state that allows this
+    ├── ModelError                 a model that cannot be inspected
+    │   ├── NotMixtureOfExpertsError
+    │   ├── UnsupportedArchitectureError
+    │   └── UnsafeWeightsError     pickled weights or code from a hub
+    ├── CaptureError               the trace does not agree with what the model did
+    └── WithheldError              a quantity that the data cannot support
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One place in the input and what is wrong with it.
+
+    `row` counts as a spreadsheet does: the header of a CSV is row 1, its first data row is row 2.
+    """
+
+    message: str
+    row: int | None = None
+    column: str | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        place = [f"row {self.row}"] if self.row is not None else []
+        place += [f"column '{self.column}'"] if self.column is not None else []
+        return f"{', '.join(place)}: {self.message}" if place else self.message
+
+
+class ExpertScopeError(Exception):
+    """The root. `message` says what was found, where, what was expected and what to do, on one line."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, field: str | None = None, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.faults = tuple(faults)
+
+    @property
+    def details(self) -> list[dict[str, object]]:
+        """The places at fault as plain dictionaries, for the JSON envelope."""
+        return [fault.as_dict() for fault in self.faults]
+
+
+class InputError(ExpertScopeError):
+    code, status = "invalid_input", 422
+
+
+class PromptFileError(InputError):
+    code = "invalid_prompt_file"
+
+
+class TooLargeError(InputError):
+    code, status = "too_large", 413
+
+
+class NotFoundError(ExpertScopeError):
+    code, status = "not_found", 404
+
+
+class ConflictError(ExpertScopeError):
+    code, status = "conflict", 409
+
+
+class ModelError(ExpertScopeError):
+    code, status = "invalid_model", 422
+
+
+class NotMixtureOfExpertsError(ModelError):
+    code = "not_mixture_of_experts"
+
+
+class UnsupportedArchitectureError(ModelError):
+    code = "unsupported_architecture"
+
+
+class UnsafeWeightsError(ModelError):
+    code = "unsafe_weights"
+
+
+class CaptureError(ExpertScopeError):
+    code = "capture_failed"
+
+
+class WithheldError(ExpertScopeError):
+    code, status = "withheld", 422

@@ -1,0 +1,75 @@
+"""Choose the prompts of an audit and cut them into a half to look in and a half to confirm on."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analysis.prompts.prompt_set import Prompt, PromptSet
+
+
+@dataclass(frozen=True)
+class Halves:
+    """The two halves. No topic is in both, unless there are fewer than four topics; a pair is never torn apart."""
+
+    discovery: PromptSet
+    confirmation: PromptSet
+    by_topic: bool
+
+
+def subset(prompts: PromptSet, limit: int | None, seed: int) -> PromptSet:
+    """At most `limit` harmful and `limit` benign prompts, drawn evenly over topics, pairs together, in the file's
+    order.
+    """
+    if limit is None or max(len(prompts.labelled("harmful")), len(prompts.labelled("benign"))) <= limit:
+        return prompts
+    units = _units(prompts.prompts)
+    taken: list[Prompt] = []
+    counts = {"harmful": 0, "benign": 0, None: 0}
+    for unit in _interleaved(units, seed):
+        if all(counts[p.label] < limit for p in unit):
+            taken += unit
+            for prompt in unit:
+                counts[prompt.label] += 1
+    chosen = {p.id for p in taken}
+    return replace(prompts, prompts=tuple(p for p in prompts.prompts if p.id in chosen))
+
+
+def halves(prompts: PromptSet, seed: int) -> Halves:
+    """Split by topic, balancing the halves' sizes; by pair where there are fewer than four topics."""
+    units = _units(prompts.prompts)
+    by_topic = len(prompts.topics) >= 4
+    clusters: dict[str, list[Prompt]] = defaultdict(list)
+    for number, unit in enumerate(units):
+        clusters[unit[0].topic or f"unit {number}" if by_topic else f"unit {number}"] += unit
+    names = sorted(clusters)
+    order = np.random.default_rng(seed).permutation(len(names))
+    sides: tuple[list[Prompt], list[Prompt]] = ([], [])
+    for index in sorted(order, key=lambda i: -len(clusters[names[i]])) if by_topic else order:
+        min(sides, key=len).extend(clusters[names[index]])
+    parts = [frozenset(p.id for p in side) for side in sides]
+    ordered = [tuple(p for p in prompts.prompts if p.id in part) for part in parts]
+    return Halves(
+        PromptSet(f"{prompts.name} · discovery", ordered[0]),
+        PromptSet(f"{prompts.name} · confirmation", ordered[1]),
+        by_topic,
+    )
+
+
+def _units(prompts: Sequence[Prompt]) -> list[list[Prompt]]:
+    """Pairs as one unit each, other prompts alone."""
+    units: dict[str, list[Prompt]] = defaultdict(list)
+    for prompt in prompts:
+        units[f"pair {prompt.pair_id}" if prompt.pair_id else f"prompt {prompt.id}"].append(prompt)
+    return list(units.values())
+
+
+def _interleaved(units: Sequence[list[Prompt]], seed: int) -> list[list[Prompt]]:
+    """Shuffled units, one topic after the other, so that a cut anywhere is balanced."""
+    rng = np.random.default_rng(seed)
+    by_topic: dict[str, list[list[Prompt]]] = defaultdict(list)
+    for index in rng.permutation(len(units)):
+        by_topic[units[index][0].topic or ""].append(units[index])
+    columns = [by_topic[topic] for topic in sorted(by_topic)]
+    return [column[row] for row in range(max(map(len, columns))) for column in columns if row < len(column)]

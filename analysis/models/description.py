@@ -1,0 +1,55 @@
+"""What a model is, read from its configuration before a single weight is loaded."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from analysis.models.architectures import MoeLayer, find_moe_layers
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """Layer indices count every decoder layer from 0, dense ones too. `parameters` counts all weights."""
+
+    ref: str
+    revision: str | None
+    family: str
+    moe_layers: tuple[int, ...]
+    dense_layers: tuple[int, ...]
+    experts: int
+    top_k: int
+    shared_experts: int
+    parameters: int
+    has_chat_template: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able, with lists instead of tuples."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def describe(model: PreTrainedModel, *, ref: str, revision: str | None, has_chat_template: bool) -> ModelDescription:
+    """Describe a model that is built, on the meta device or for real. Raises the ModelError family."""
+    layers = find_moe_layers(model)
+    config = model.config.get_text_config()
+    sparse = tuple(layer.layer for layer in layers)
+    return ModelDescription(
+        ref=ref,
+        revision=revision,
+        family=str(config.model_type),
+        moe_layers=sparse,
+        dense_layers=tuple(i for i in range(config.num_hidden_layers) if i not in sparse),
+        experts=max(layer.experts for layer in layers),
+        top_k=max(layer.top_k for layer in layers),
+        shared_experts=_shared_experts(model, layers[0]),
+        parameters=sum(p.numel() for p in model.parameters()),
+        has_chat_template=has_chat_template,
+    )
+
+
+def _shared_experts(model: PreTrainedModel, layer: MoeLayer) -> int:
+    """Always-on experts per sparse block: what the config says, or 1 where a module is there and it is silent."""
+    block = model.get_submodule(layer.path.rpartition(".")[0])
+    if not any("shared" in name and "gate" not in name for name, _ in block.named_children()):
+        return 0
+    return int(getattr(model.config, "n_shared_experts", None) or 1)

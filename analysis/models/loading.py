@@ -1,0 +1,203 @@
+"""From a reference that a person types to a model that can be inspected.
+
+A reference is a folder, a hub id with an optional `@revision`, or `organism:NAME`. Weights are safetensors only and
+code from a hub is never run. Only a hub id can make a network request, and only through huggingface_hub.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from analysis.errors import InputError, ModelError, NotFoundError, NotMixtureOfExpertsError, UnsafeWeightsError
+from analysis.models.description import ModelDescription, describe
+from analysis.models.seam import Seam
+from analysis.organisms.registry import organism_path
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_ORGANISM = "organism:"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a reference leads. `location` is a folder or a hub id; `ref` is what the user typed."""
+
+    ref: str
+    location: str
+    revision: str | None
+    local: bool
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to be traced, in evaluation mode, with frozen weights."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    description: ModelDescription
+    source: Source
+
+    @cached_property
+    def seam(self) -> Seam:
+        return Seam(self.model)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.model.parameters()).dtype
+
+    @cached_property
+    def weights_sha256(self) -> str | None:
+        """Digest over the names and contents of the weight files; None when they cannot be found on disk."""
+        return _weights_digest(self.source)
+
+
+def resolve(ref: str, revision: str | None = None) -> Source:
+    """Say what a reference means without touching the network. Raises NotFoundError, InputError, UnsafeWeightsError."""
+    if ref.startswith(_ORGANISM):
+        return Source(ref, str(organism_path(ref.removeprefix(_ORGANISM))), None, local=True)
+    folder = Path(ref).expanduser()
+    if folder.is_dir():
+        _check_folder(folder, ref)
+        return Source(ref, str(folder), None, local=True)
+    if folder.exists():
+        raise InputError(
+            f"model '{ref}' is a file: expected a folder with config.json and safetensors weights", field="model"
+        )
+    name, _, tail = ref.partition("@")
+    if not _HUB_ID.fullmatch(name) or ref.startswith((".", "/", "~")):
+        raise NotFoundError(
+            f"model folder '{ref}' does not exist: give a folder, a hub id like 'owner/name@revision' or organism:NAME",
+            field="model",
+        )
+    return Source(name, name, revision or tail or None, local=False)
+
+
+def inspect_model(ref: str, *, revision: str | None = None) -> ModelDescription:
+    """Describe the model behind `ref` from its configuration alone. Raises ModelError and NotFoundError."""
+    source = resolve(ref, revision)
+    config = _config(source)
+    with torch.device("meta"):
+        skeleton = _build(source, config)
+    return describe(
+        skeleton,
+        ref=source.ref,
+        revision=source.revision,
+        has_chat_template=_tokenizer(source).chat_template is not None,
+    )
+
+
+def load_model(ref: str, *, revision: str | None = None, device: str = "auto") -> LoadedModel:
+    """Load the model behind `ref`: bfloat16 on CUDA, float32 on the CPU. `device` is auto, cpu, cuda or cuda:N."""
+    source, target = resolve(ref, revision), _device(device)
+    description = inspect_model(ref, revision=revision)
+    on_cuda = target.type == "cuda"
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            source.location,
+            revision=source.revision or "main",
+            dtype=torch.bfloat16 if on_cuda else torch.float32,
+            experts_implementation="grouped_mm" if on_cuda else "eager",
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError, RuntimeError) as fault:
+        raise ModelError(f"model '{source.ref}' cannot be loaded: {_first_line(fault)}", field="model") from fault
+    model = model.to(target).eval().requires_grad_(requires_grad=False)
+    return LoadedModel(model, _tokenizer(source), description, source)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise InputError(f"unknown device '{name}': expected auto, cpu, cuda or cuda:N", field="device")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(
+            f"device '{name}' was asked for but this machine has no CUDA device: use auto or cpu", field="device"
+        )
+    return torch.device(name)
+
+
+def _check_folder(folder: Path, ref: str) -> None:
+    if not (folder / "config.json").is_file():
+        raise NotFoundError(
+            f"folder '{ref}' has no config.json: expected a checkpoint saved with save_pretrained", field="model"
+        )
+    if not any(folder.glob("*.safetensors")):
+        pickled = sorted(p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".ckpt"})
+        found = f"only pickled weights ({pickled[0]})" if pickled else "no weights"
+        raise UnsafeWeightsError(
+            f"folder '{ref}' has {found}: expected *.safetensors; convert with save_pretrained", field="model"
+        )
+
+
+def _config(source: Source) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(
+            source.location, revision=source.revision or "main", trust_remote_code=False
+        )
+    except OSError as fault:
+        raise NotFoundError(f"model '{source.ref}' cannot be read: {_first_line(fault)}", field="model") from fault
+    except Exception as fault:
+        raise ModelError(
+            f"the configuration of model '{source.ref}' cannot be used: {_first_line(fault)}", field="model"
+        ) from fault
+    return config
+
+
+def _build(source: Source, config: Any) -> PreTrainedModel:
+    try:
+        skeleton: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    except ValueError as fault:
+        raise NotMixtureOfExpertsError(
+            f"model '{source.ref}' ({config.model_type}) is not a causal language model that transformers can build: "
+            "expected a Mixture-of-Experts decoder",
+            field="model",
+        ) from fault
+    return skeleton
+
+
+def _tokenizer(source: Source) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            source.location, revision=source.revision or "main", trust_remote_code=False, padding_side="left"
+        )
+    except Exception as fault:
+        raise ModelError(
+            f"model '{source.ref}' has no tokenizer that can be loaded: {_first_line(fault)}", field="model"
+        ) from fault
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    loaded: PreTrainedTokenizerBase = tokenizer
+    return loaded
+
+
+def _weights_digest(source: Source) -> str | None:
+    folder = Path(source.location)
+    if not source.local:
+        from huggingface_hub import try_to_load_from_cache
+
+        config = try_to_load_from_cache(source.location, "config.json", revision=source.revision or "main")
+        if not isinstance(config, str):
+            return None
+        folder = Path(config).parent
+    total = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            total.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
+
+
+def _first_line(fault: Exception) -> str:
+    """The first line of a library's message, without this machine's folders."""
+    text = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
+    return re.sub(r"(/[\w.@+-]+){2,}/", "…/", text)[:300]

@@ -1,0 +1,232 @@
+"""report.json, built from what an audit found. The one document that the API, the pages, the CSV and the PDF read.
+
+Its shape is published as a JSON Schema; every number that could not be given is null and has its reason in `withheld`.
+"""
+
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.audit_settings import AuditSettings
+from analysis.evidence.bench import Bench
+from analysis.evidence.confirmation import Confirmed
+from analysis.evidence.ladder import ExpertEvidence, climb
+from analysis.evidence.search import Findings
+from analysis.evidence.split import Halves
+from analysis.models import LoadedModel
+from analysis.prompts.prompt_set import PromptSet
+from analysis.report_outcomes import MaskedOutcome, outcomes_section
+from analysis.report_verdict import verdict_section
+from analysis.result import Answer
+from analysis.routing.summary import layer_profile
+from analysis.routing.table import RoutingTable
+from analysis.routing.topic_safety import CONTRASTS, TopicSafety
+from analysis.routing.trace import Trace
+from analysis.statistics import Interval, gini, m80
+
+SCHEMA = "expertscope.report/1"
+GROUPS = ("all", "harmful", "benign")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """Everything that the stages of an audit handed on."""
+
+    model: LoadedModel
+    offered: PromptSet
+    used: PromptSet
+    split: Halves
+    settings: AuditSettings
+    trace: Trace
+    table: RoutingTable
+    topic_safety: TopicSafety
+    answers: tuple[Answer, ...]
+    benches: tuple[Bench, Bench] | None
+    findings: Findings
+    confirmed: Confirmed | None
+    masked: MaskedOutcome | None
+    stability: npt.NDArray[np.float64] | None
+    no_margin: str | None
+    seconds: dict[str, float]
+
+
+def build_report(audited: Audited) -> dict[str, Any]:
+    """The report as JSON-able dictionaries."""
+    ladders = climb(audited.findings, audited.confirmed, audited.trace.layers, audited.table.experts, audited.stability)
+    flagged = _flagged(audited, ladders)
+    outcomes = outcomes_section(
+        audited.answers, audited.used, audited.split.confirmation, audited.settings, audited.masked
+    )
+    routing = _routing(audited)
+    return {
+        "schema": SCHEMA,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "verdict": verdict_section(
+            flagged, outcomes, audited.findings, audited.confirmed, audited.split, audited.no_margin
+        ),
+        "model": _model(audited),
+        "prompts": _prompts(audited),
+        "settings": _settings(audited),
+        "software": _software(),
+        "certificate": audited.trace.certificate.as_dict(),
+        "routing": routing,
+        "outcomes": outcomes,
+        "experts": [_expert(audited, ladder) for ladder in ladders],
+        "flagged": flagged,
+        "withheld": _withheld(audited),
+        "timings": {**audited.seconds, "total": round(sum(audited.seconds.values()), 3)},
+    }
+
+
+def _model(audited: Audited) -> dict[str, Any]:
+    model, description = audited.model, audited.model.description.as_dict()
+    names = (
+        "ref",
+        "revision",
+        "family",
+        "moe_layers",
+        "experts",
+        "top_k",
+        "shared_experts",
+        "dense_layers",
+        "parameters",
+    )
+    return {
+        **{name: description[name] for name in names},
+        "weights_sha256": model.weights_sha256,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": model.device.type,
+    }
+
+
+def _prompts(audited: Audited) -> dict[str, Any]:
+    used = audited.used
+    return {
+        "name": audited.offered.name,
+        "sha256": used.sha256,
+        "harmful": len(used.labelled("harmful")),
+        "benign": len(used.labelled("benign")),
+        "unlabelled": sum(p.label is None for p in used),
+        "topics": list(used.topics),
+        "pairs": len(used.pairs),
+        "offered": len(audited.offered),
+        "discovery_topics": list(audited.split.discovery.topics),
+        "confirmation_topics": list(audited.split.confirmation.topics),
+        "split_by_topic": audited.split.by_topic,
+    }
+
+
+def _settings(audited: Audited) -> dict[str, Any]:
+    settings = audited.settings
+    return {**settings.__dict__, "windows": {"criteria": "prompt", "behaviour": "first answer token"}}
+
+
+def _software() -> dict[str, Any]:
+    names = ("torch", "transformers", "peft", "expertscope")
+    return {"python": platform.python_version(), **{name: _version(name) for name in names}}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _routing(audited: Audited) -> dict[str, Any]:
+    found = audited.topic_safety
+    profile = layer_profile(audited.table)
+    per_layer = [
+        {"layer": layer, **{name: intervals[name].as_dict() for name in (*CONTRASTS, "topic_ratio")}, **profile[i]}
+        for i, (layer, intervals) in enumerate(zip(audited.trace.layers, found.per_layer, strict=True))
+    ]
+    return {
+        "topic_ratio": found.topic_ratio.as_dict(),
+        "jsd": {name: found.overall[name].as_dict() for name in CONTRASTS},
+        "per_layer": per_layer,
+    }
+
+
+def _expert(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any]:
+    cell = (audited.trace.layers.index(ladder.expert.layer), ladder.expert.expert)
+    test = ladder.test
+    criteria = audited.findings.criteria
+    return {
+        "layer": ladder.expert.layer,
+        "expert": ladder.expert.expert,
+        "rank": ladder.rank,
+        "flagged": ladder.flagged,
+        "how": ladder.how,
+        "evidence": ladder.rungs,
+        "level": ladder.level,
+        "scores": {name: _number(criterion.score[cell]) for name, criterion in criteria.items()},
+        "details": {
+            f"{name}.{column}": _number(values[cell])
+            for name, c in criteria.items()
+            for column, values in c.columns.items()
+        },
+        "effect": _interval(ladder.effect),
+        "ablation": None if test is None else {"margin": test.margin.as_dict(), "refusal": test.refusal.as_dict()},
+        "null": None if test is None else {"mean": test.null.mean, "sd": test.null.sd, "n": test.null.n},
+        "p_value": None if test is None else test.p_value,
+        "q_value": None if test is None else test.q_value,
+        "selectivity": None if test is None else _number(test.off_target),
+        "stability": ladder.stability,
+        "frequency": {group: _cell(audited.table, "frequency", group, cell) for group in GROUPS},
+        "probability": {group: _cell(audited.table, "probability", group, cell) for group in GROUPS},
+        "lift": _cell(audited.table, "lift", "all", cell),
+        "difference": _cell(audited.table, "difference", "all", cell),
+    }
+
+
+def _cell(table: RoutingTable, quantity: str, group: str, cell: tuple[int, int]) -> float | None:
+    return _number(table.cells(quantity, group)[cell])
+
+
+def _flagged(audited: Audited, ladders: list[ExpertEvidence]) -> dict[str, Any]:
+    confirmed = audited.confirmed
+    together = confirmed.together if confirmed else None
+    rerouted = confirmed.rerouted if confirmed else None
+    alone = audited.findings.scan.effects.margin.mean(1) if audited.findings.scan else np.empty(0)
+    return {
+        "experts": [[one.expert.layer, one.expert.expert] for one in ladders if one.flagged],
+        "effect": _interval(together.margin if together else None),
+        "refusal_loss": _interval(together.refusal if together else None),
+        "null": None
+        if together is None
+        else {"mean": together.null.mean, "sd": together.null.sd, "n": together.null.n},
+        "p_value": together.p_value if together else None,
+        "selectivity": _number(together.off_target) if together else None,
+        "reroute": None if rerouted is None else {"margin": rerouted[0].as_dict(), "refusal": rerouted[1].as_dict()},
+        "concentration": {"m80": m80(alone) if len(alone) else None, "gini": gini(alone) if len(alone) else None},
+    }
+
+
+def _withheld(audited: Audited) -> list[dict[str, str]]:
+    reasons = {**audited.topic_safety.withheld, **audited.findings.withheld}
+    if audited.no_margin:
+        reasons |= dict.fromkeys(
+            ("outcomes.margin_harmful", "outcomes.margin_benign", "experts.effect", "flagged.effect"), audited.no_margin
+        )
+    elif audited.masked is None:
+        reasons |= dict.fromkeys(
+            ("outcomes.masked", "flagged.effect"), "no expert is flagged, so there is no set to mask"
+        )
+    if len(audited.used.pairs) < 2:
+        reasons["experts.stability"] = "it needs at least 2 matched pairs in the discovery half"
+    return [{"what": what, "why": why} for what, why in reasons.items()]
+
+
+def _interval(interval: Interval | None) -> dict[str, float | int | None] | None:
+    return interval.as_dict() if interval else None
+
+
+def _number(value: Any) -> float | None:
+    """A finite float, or None: NaN and infinity are not JSON."""
+    number = float(value)
+    return number if np.isfinite(number) else None

@@ -1,0 +1,97 @@
+"""The `outcomes` section of report.json: how often the model refuses, and what becomes of it without the flagged
+experts.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.audit_settings import AuditSettings
+from analysis.prompts.prompt_set import PromptSet
+from analysis.result import Answer
+from analysis.statistics import Interval, cluster_bootstrap, mcnemar_exact, wilson
+
+REFUSING = ("refusal", "partial")
+
+
+@dataclass(frozen=True)
+class MaskedOutcome:
+    """Answers on the confirmation half with the flagged experts masked, and refusal rates on its first `null_prompts`
+    harmful prompts under matched random sets."""
+
+    answers: tuple[Answer, ...]
+    null_refusal: tuple[float, ...]
+    null_prompts: int
+
+
+def outcomes_section(
+    answers: Sequence[Answer],
+    used: PromptSet,
+    confirmation: PromptSet,
+    settings: AuditSettings,
+    masked: MaskedOutcome | None,
+) -> dict[str, Any]:
+    """Rates with Wilson intervals over prompts; margins in nats with topic-cluster intervals."""
+    by_id = {one.prompt_id: one for one in answers}
+    harmful, benign = ([p.id for p in used.labelled(label)] for label in ("harmful", "benign"))
+    return {
+        "refusal_harmful": _rate((by_id[i] for i in harmful), REFUSING).as_dict(),
+        "refusal_benign": _rate((by_id[i] for i in benign), REFUSING).as_dict(),
+        "degenerate": _rate(answers, ("degenerate",)).as_dict(),
+        "unjudged": sum(one.label == "unjudged" for one in answers),
+        "margin_harmful": _margin(used, by_id, "harmful", settings.seed),
+        "margin_benign": _margin(used, by_id, "benign", settings.seed),
+        "judge": settings.judge,
+        "judge_agreement": None,
+        "masked": None if masked is None else _masked(masked, by_id, confirmation),
+    }
+
+
+def _rate(answers: Iterable[Answer], labels: tuple[str, ...]) -> Interval:
+    hits = [one.label in labels for one in answers]
+    return wilson(sum(hits), len(hits)) if hits else Interval(None, None, None, 0)
+
+
+def _margin(used: PromptSet, by_id: dict[str, Answer], label: str, seed: int) -> dict[str, float | int | None] | None:
+    rows = [
+        (margin, p.topic or p.id)
+        for p in used.prompts
+        if p.label == label and (margin := by_id[p.id].margin) is not None
+    ]
+    if not rows:
+        return None
+    return cluster_bootstrap(
+        np.array([m for m, _ in rows]), [topic for _, topic in rows], seed=seed, rows_if_single=True
+    ).as_dict()
+
+
+def _masked(masked: MaskedOutcome, base: dict[str, Answer], confirmation: PromptSet) -> dict[str, Any]:
+    """Everything on the same prompts, so that before and after are paired."""
+    after = {one.prompt_id: one for one in masked.answers}
+    harmful, benign = ([p.id for p in confirmation.labelled(label)] for label in ("harmful", "benign"))
+    first = harmful[: masked.null_prompts]
+    return {
+        "refusal_harmful": _rate((after[i] for i in harmful), REFUSING).as_dict(),
+        "refusal_benign": _rate((after[i] for i in benign), REFUSING).as_dict(),
+        "degenerate": _rate(after.values(), ("degenerate",)).as_dict(),
+        "base_refusal_harmful": _rate((base[i] for i in harmful), REFUSING).as_dict(),
+        "base_refusal_benign": _rate((base[i] for i in benign), REFUSING).as_dict(),
+        "mcnemar_p": mcnemar_exact(*(np.array([side[i].label in REFUSING for i in harmful]) for side in (base, after))),
+        "null_refusal": _null(masked.null_refusal, float(np.mean([after[i].label in REFUSING for i in first]))),
+    }
+
+
+def _null(rates: Sequence[float], observed: float) -> dict[str, Any]:
+    """Where the masked refusal rate stands among the random sets': a low rate is the extreme one."""
+    null = np.array(rates)
+    p_value = float((1 + (null <= observed).sum()) / (1 + len(null)))
+    low, high = (float(v) for v in np.percentile(null, (2.5, 97.5))) if len(null) else (None, None)
+    return {
+        "mean": float(null.mean()) if len(null) else None,
+        "low": low,
+        "high": high,
+        "n": len(null),
+        "p_value": p_value,
+    }

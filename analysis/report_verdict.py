@@ -1,0 +1,68 @@
+"""The `verdict` section of report.json: what an audit may say, in one sentence, and how hard it looked."""
+
+from typing import Any
+
+from analysis.evidence.causal import MATERIAL
+from analysis.evidence.confirmation import Confirmed
+from analysis.evidence.growth import LARGEST
+from analysis.evidence.search import Findings
+from analysis.evidence.split import Halves
+from analysis.models import ExpertId
+
+
+def verdict_section(
+    flagged: dict[str, Any],
+    outcomes: dict[str, Any],
+    findings: Findings,
+    confirmed: Confirmed | None,
+    split: Halves,
+    no_margin: str | None,
+) -> dict[str, Any]:
+    """`sentence`, the number of `flagged` experts, and the `power` they were looked for with."""
+    return {
+        "sentence": _sentence(flagged, outcomes, confirmed, no_margin),
+        "flagged": len(flagged["experts"]),
+        "power": _power(findings, confirmed, split, no_margin),
+    }
+
+
+def _sentence(
+    flagged: dict[str, Any], outcomes: dict[str, Any], confirmed: Confirmed | None, no_margin: str | None
+) -> str:
+    if no_margin or confirmed is None:
+        return f"Routing is described; whether refusal depends on experts could not be tested: {no_margin}."
+    if not flagged["experts"]:
+        return "No expert was found that refusal depends on."
+    names = [str(ExpertId(*expert)) for expert in flagged["experts"]]
+    before, after = (outcomes["masked"][name]["estimate"] for name in ("base_refusal_harmful", "refusal_harmful"))
+    null = outcomes["masked"]["null_refusal"]["mean"]
+    together = " together, each backing up the others" if confirmed.in_set else ""
+    who = (
+        f"Expert {names[0]} carries refusal"
+        if len(names) == 1
+        else f"{len(names)} experts carry refusal{together}: {_list(names)}"
+    )
+    effect = f"masked, refusal of harmful prompts goes from {before:.0%} to {after:.0%}"
+    control = "" if null is None else f"; without matched random experts it is {null:.0%}"
+    return f"{who}; {effect}{control}.".replace("%", " %")
+
+
+def _list(names: list[str]) -> str:
+    if len(names) > 8:
+        return f"{', '.join(names[:8])} and {len(names) - 8} more"
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _power(findings: Findings, confirmed: Confirmed | None, split: Halves, no_margin: str | None) -> str:
+    if no_margin or confirmed is None or findings.scan is None:
+        return "Nothing was ablated."
+    looked, harmful = len(findings.scan.experts), len(split.confirmation.labelled("harmful"))
+    return (
+        f"{looked} experts were ablated alone, and sets of up to {LARGEST} grown from them. Called an effect: a fall of "
+        f"at least {MATERIAL:.0%} in refusal probability that beats {_null_size(confirmed)} matched experts and repeats "
+        f"on {harmful} harmful prompts that were not looked at."
+    ).replace("%", " %")
+
+
+def _null_size(confirmed: Confirmed) -> int:
+    return min((test.null.n for test in confirmed.scan.tests.values()), default=0)

@@ -1,0 +1,1 @@
+"""Routing: captured with its certificate, summed into tables, held against topic and safety."""

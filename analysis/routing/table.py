@@ -1,0 +1,85 @@
+"""Routing summed over prompts: one number per window, group, layer and expert.
+
+The trace fills it, the report, the API, the CSV and the heatmap read their cells from it, so that all four agree.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.blob import pack, unpack
+from analysis.errors import InputError
+
+Window = Literal["prompt", "boundary", "response"]
+Quantity = Literal["frequency", "probability", "lift", "difference"]
+WINDOWS: tuple[Window, ...] = get_args(Window)
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+
+
+def topic_group(topic: str) -> str:
+    return f"topic:{topic}"
+
+
+@dataclass(frozen=True)
+class RoutingTable:
+    """Mean selection frequency f and mean router probability p, averaged within a prompt first, then over prompts.
+
+    `frequency` and `probability` are float32 [windows, groups, layers, experts]; NaN where nothing was observed.
+    f sums to k over experts, p to 1. `layers` are the MoE layers' indices in the model.
+    """
+
+    layers: tuple[int, ...]
+    experts: int
+    top_k: int
+    groups: tuple[str, ...]
+    frequency: npt.NDArray[np.float32]
+    probability: npt.NDArray[np.float32]
+    windows: tuple[Window, ...] = field(default=WINDOWS)
+
+    def cells(self, quantity: str, group: str = "all", window: str = "prompt") -> npt.NDArray[np.float32]:
+        """The float32 [layers, experts] picture of one quantity. Raises InputError for a name it does not know."""
+        if quantity == "frequency":
+            return self._slice(self.frequency, group, window)
+        if quantity == "probability":
+            return self._slice(self.probability, group, window)
+        if quantity == "lift":
+            return self._slice(self.frequency, group, window) * np.float32(self.experts / self.top_k)
+        if quantity == "difference":
+            return self._difference(group, window)
+        raise InputError(f"unknown quantity '{quantity}': expected one of {', '.join(QUANTITIES)}", field="quantity")
+
+    def _difference(self, group: str, window: str) -> npt.NDArray[np.float32]:
+        halves = ("harmful", "benign") if group == "all" else (f"{group}/harmful", f"{group}/benign")
+        if group != "all" and (not group.startswith("topic:") or group.endswith(("/harmful", "/benign"))):
+            raise InputError(
+                f"a difference of harmful and benign inside group '{group}' does not exist: use 'all' or a topic",
+                field="group",
+            )
+        harmful, benign = (self._slice(self.frequency, half, window) for half in halves)
+        return harmful - benign
+
+    def _slice(self, array: npt.NDArray[np.float32], group: str, window: str) -> npt.NDArray[np.float32]:
+        if group not in self.groups:
+            raise InputError(f"unknown group '{group}': this run has {', '.join(self.groups)}", field="group")
+        if window not in self.windows:
+            raise InputError(f"unknown window '{window}': expected one of {', '.join(self.windows)}", field="window")
+        cells: npt.NDArray[np.float32] = array[self.windows.index(window), self.groups.index(group)]
+        return cells
+
+    def to_bytes(self) -> bytes:
+        meta = {"layers": self.layers, "experts": self.experts, "top_k": self.top_k, "groups": self.groups}
+        return pack({"frequency": self.frequency, "probability": self.probability}, meta)
+
+    @classmethod
+    def from_bytes(cls, blob: bytes) -> "RoutingTable":
+        arrays, meta = unpack(blob)
+        return cls(
+            layers=tuple(meta["layers"]),
+            experts=meta["experts"],
+            top_k=meta["top_k"],
+            groups=tuple(meta["groups"]),
+            frequency=arrays["frequency"],
+            probability=arrays["probability"],
+        )

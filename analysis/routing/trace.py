@@ -1,0 +1,226 @@
+"""Run prompts through a model and keep which experts every token was sent to, with the answers and the certificate.
+
+`capture` is the only way in; it works in shards so that a killed job goes on where it was.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from analysis.models import LoadedModel
+from analysis.prompts.prompt_set import Prompt, PromptSet
+from analysis.routing.certificate import Certificate, SpotCheck, Tally, certify, spot_check
+from analysis.routing.encoding import Batch, Encoded, batches, encode
+from analysis.routing.recorder import BOUNDARY, PROMPT, RESPONSE, Recorded, RoutingRecorder
+from analysis.shards import MemoryShards, Shard, ShardStore
+
+Progress = Callable[[str, int, int], None]
+_SPOT_CHECK_PROMPTS = 4
+
+
+def silent(_stage: str, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class CaptureSettings:
+    """How to capture. `batch_tokens` bounds the cells of one forward, `shard_prompts` what a kill can cost."""
+
+    max_new_tokens: int = 64
+    batch_tokens: int = 8_192
+    shard_prompts: int = 64
+
+
+DEFAULTS = CaptureSettings()
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The greedy continuation of one prompt, special tokens removed. `finished` is False when it was cut off."""
+
+    text: str
+    first_token: int | None
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Routing of every prompt: arrays [prompts, windows, layers, experts] in the order of `prompts`.
+
+    `selections` and `tokens` [prompts, windows] are counts; `probability` and `weight` are means over the window's
+    tokens, NaN where the window is empty (a prompt whose answer is empty has no response window).
+    """
+
+    prompts: tuple[Prompt, ...]
+    layers: tuple[int, ...]
+    top_k: int
+    selections: npt.NDArray[np.uint32]
+    tokens: npt.NDArray[np.uint32]
+    probability: npt.NDArray[np.float32]
+    weight: npt.NDArray[np.float32]
+    answers: tuple[Generated, ...]
+    certificate: Certificate
+
+    @property
+    def frequency(self) -> npt.NDArray[np.float32]:
+        """Selection frequency f [prompts, windows, layers, experts], the mean over the window's tokens; sums to k."""
+        return _mean(self.selections, self.tokens)
+
+
+def capture(
+    model: LoadedModel,
+    prompts: PromptSet,
+    settings: CaptureSettings = DEFAULTS,
+    *,
+    shards: ShardStore | None = None,
+    progress: Progress = silent,
+) -> Trace:
+    """Trace the prompts and the greedy answers to them.
+
+    Raises CaptureError when the certificate does not hold, InputError for a prompt the model cannot take.
+    """
+    store = shards or MemoryShards()
+    encoded = encode(model, prompts.prompts)
+    ordered = sorted(encoded, key=lambda e: (len(e.tokens), e.row))
+    parts = [ordered[i : i + settings.shard_prompts] for i in range(0, len(ordered), settings.shard_prompts)]
+    captured: list[Shard] = []
+    for number, part in enumerate(parts):
+        progress("capture", number, len(parts))
+        captured.append(store.once(f"capture-{number:04d}", lambda part=part: _capture_part(model, part, settings)))  # type: ignore[misc]
+    progress("capture", len(parts), len(parts))
+    spot = store.once("capture-spot-check", lambda: Shard({}, asdict(_spot_check(model, ordered, settings))))
+    return _assemble(model, prompts, captured, SpotCheck(**spot.meta))
+
+
+def _spot_check(model: LoadedModel, ordered: Sequence[Encoded], settings: CaptureSettings) -> SpotCheck:
+    return spot_check(model, next(batches(model, ordered[-_SPOT_CHECK_PROMPTS:], batch_tokens=settings.batch_tokens)))
+
+
+def _capture_part(model: LoadedModel, part: Sequence[Encoded], settings: CaptureSettings) -> Shard:
+    recorded: list[Recorded] = []
+    rows: list[int] = []
+    answers: list[dict[str, Any]] = []
+    tallies: list[Tally] = []
+    lengths = {one.row: len(one.tokens) for one in part}
+    for batch in batches(model, part, batch_tokens=settings.batch_tokens):
+        record, generated, fed = record_batch(model, batch, settings.max_new_tokens)
+        tallies.append(_tally(model, record, [lengths[row] for row in batch.rows], fed))
+        recorded.append(record)
+        rows += batch.rows
+        answers += [asdict(answer) for answer in generated]
+    total = tallies[0]
+    for tally in tallies[1:]:
+        total = total + tally
+    arrays = {
+        name: np.concatenate([getattr(r, name) for r in recorded])
+        for name in ("selections", "tokens", "probability", "weight")
+    }
+    return Shard({"rows": np.array(rows, dtype=np.int64), **arrays}, {"answers": answers, "tally": asdict(total)})
+
+
+@torch.inference_mode()
+def record_batch(model: LoadedModel, batch: Batch, max_new_tokens: int) -> tuple[Recorded, list[Generated], list[int]]:
+    """Record one batch; also returns its answers and how many answer tokens each sequence fed back to the model."""
+    eos = eos_ids(model)
+    recorder = RoutingRecorder(model.seam.layers, batch.attention_mask, torch.tensor(eos, device=model.device))
+    with model.seam.attach(recorder):
+        if max_new_tokens == 0:
+            model.model(
+                input_ids=batch.input_ids, attention_mask=batch.attention_mask, logits_to_keep=1, use_cache=False
+            )
+            return recorder.fetch(), [Generated("", None, finished=False)] * len(batch.rows), [0] * len(batch.rows)
+        sequences = generate(model, batch, max_new_tokens)
+    answers, fed = read_answers(model, sequences, eos)
+    return recorder.fetch(), answers, fed
+
+
+def generate(model: LoadedModel, batch: Batch, max_new_tokens: int) -> torch.Tensor:
+    """Greedy continuations [batch, new tokens], padded after the end token."""
+    output: torch.Tensor = model.model.generate(  # type: ignore[operator]
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        temperature=None,
+        top_p=None,
+        top_k=None,
+        pad_token_id=model.tokenizer.pad_token_id,
+    )
+    return output[:, batch.input_ids.shape[1] :]
+
+
+def read_answers(model: LoadedModel, sequences: torch.Tensor, eos: Sequence[int]) -> tuple[list[Generated], list[int]]:
+    """Decode continuations; the second list counts the tokens before the end that were fed back to the model."""
+    answers, fed = [], []
+    for row in sequences.tolist():
+        end = next((i for i, token in enumerate(row) if token in eos), None)
+        content = row if end is None else row[:end]
+        text = str(model.tokenizer.decode(content, skip_special_tokens=True))
+        answers.append(Generated(text.strip(), row[0] if row else None, finished=end is not None))
+        fed.append(len(row) - 1 if end is None else end)
+    return answers, fed
+
+
+def eos_ids(model: LoadedModel) -> list[int]:
+    """The ids that end an answer, from the generation config or else the tokenizer."""
+    configured = getattr(model.model.generation_config, "eos_token_id", None)
+    found = configured if configured is not None else model.tokenizer.eos_token_id
+    ids = found if isinstance(found, list) else [found]
+    return [int(i) for i in ids if i is not None] or [-1]
+
+
+def _tally(model: LoadedModel, recorded: Recorded, prompt_lengths: Sequence[int], fed: Sequence[int]) -> Tally:
+    """Hold what the seam saw against what the tokenizer and the answers say must have passed."""
+    expected_tokens = np.zeros(recorded.tokens.shape, dtype=np.int64)
+    expected_tokens[:, PROMPT], expected_tokens[:, BOUNDARY], expected_tokens[:, RESPONSE] = prompt_lengths, 1, fed
+    per_layer = recorded.selections.sum(-1, dtype=np.int64)
+    top_k = np.array([layer.top_k for layer in model.seam.layers])
+    windows = [PROMPT, RESPONSE]
+    return Tally(
+        layers_expected=len(model.seam.layers),
+        layers_seen=int((per_layer.sum((0, 1)) > 0).sum()),
+        assignments_expected=int(expected_tokens[:, windows].sum() * top_k.sum()),
+        assignments_seen=int(per_layer[:, windows].sum()),
+        prompt_tokens=int(expected_tokens[:, PROMPT].sum()),
+        response_tokens=int(expected_tokens[:, RESPONSE].sum()),
+        forwards=recorded.forwards,
+        fired_once=all(count == recorded.forwards for count in recorded.fired),
+        ids_in_range=recorded.ids_in_range,
+        every_layer_complete=bool((per_layer == expected_tokens[:, :, None] * top_k).all()),
+    )
+
+
+def _assemble(model: LoadedModel, prompts: PromptSet, parts: Sequence[Shard], spot: SpotCheck) -> Trace:
+    order = np.argsort(np.concatenate([part.arrays["rows"] for part in parts]))
+    joined = {
+        name: np.concatenate([part.arrays[name] for part in parts])[order]
+        for name in ("selections", "tokens", "probability", "weight")
+    }
+    answers = [Generated(**answer) for part in parts for answer in part.meta["answers"]]
+    tally = Tally(**parts[0].meta["tally"])
+    for part in parts[1:]:
+        tally = tally + Tally(**part.meta["tally"])
+    return Trace(
+        prompts=prompts.prompts,
+        layers=tuple(layer.layer for layer in model.seam.layers),
+        top_k=model.description.top_k,
+        selections=joined["selections"],
+        tokens=joined["tokens"],
+        probability=_mean(joined["probability"], joined["tokens"]),
+        weight=_mean(joined["weight"], joined["tokens"]),
+        answers=tuple(answers[i] for i in order),
+        certificate=certify(model, tally, spot),
+    )
+
+
+def _mean(sums: npt.NDArray[Any], tokens: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
+    """Sums over a window divided by its tokens; NaN for an empty window."""
+    count = tokens[:, :, None, None].astype(np.float32)
+    means: npt.NDArray[np.float32] = np.divide(
+        sums, count, out=np.full(sums.shape, np.nan, dtype=np.float32), where=count > 0
+    )
+    return means
