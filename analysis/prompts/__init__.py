@@ -1,0 +1,8 @@
+"""Prompt sets: what they are, where they come from, and how a person's own file becomes one."""
+
+from analysis.prompts.builtin import builtin_names
+from analysis.prompts.importers import parse_prompts
+from analysis.prompts.prompt_set import Label, Pair, Prompt, PromptSet
+from analysis.prompts.sources import load_prompts
+
+__all__ = ["Label", "Pair", "Prompt", "PromptSet", "builtin_names", "load_prompts", "parse_prompts"]

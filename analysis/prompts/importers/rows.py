@@ -1,0 +1,116 @@
+"""Turns a table with standard columns into prompts, and says of every cell that cannot be used where it is and why.
+
+Called by `parse_prompts` after the file's format and its header are settled.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from analysis.prompts.importers.faults import FaultLog
+from analysis.prompts.importers.json_files import kind_of
+from analysis.prompts.importers.table import Limits, Row, Table
+from analysis.prompts.importers.text import forbidden_character, shown, without_artefacts
+from analysis.prompts.prompt_set import Label, Prompt
+
+_NAME_CHARS = 200  # ids, topics and pair ids are shown in lists and headings
+
+_LABELS: dict[str, Label | None] = {
+    "": None,
+    "harmful": "harmful",
+    "malicious": "harmful",
+    "unsafe": "harmful",
+    "benign": "benign",
+    "harmless": "benign",
+    "safe": "benign",
+}
+
+
+def prompts_of(table: Table, log: FaultLog, limits: Limits) -> tuple[Prompt, ...]:
+    """The prompts in the table's order; whatever is wrong goes to `log`, and then the result means nothing."""
+    reader = _RowReader(table, log, limits)
+    numbered = [(row.number, reader.prompt(row)) for row in table.rows]
+    _check_ids(numbered, log, table.origin.get("id", "id"))
+    _check_pairs(numbered, log)
+    return tuple(_with_ids([prompt for _, prompt in numbered]))
+
+
+@dataclass(frozen=True)
+class _RowReader:
+    table: Table
+    log: FaultLog
+    limits: Limits
+
+    def prompt(self, row: Row) -> Prompt:
+        return Prompt(
+            id=self._name(row, "id"),
+            text=self._text(row),
+            label=self._label(row),
+            topic=self._name(row, "topic") or None,
+            pair_id=self._name(row, "pair_id") or None,
+        )
+
+    def _text(self, row: Row) -> str:
+        cell = self._cell(row, "prompt", self.limits.cell_chars)
+        if cell == "":
+            self._fault("the prompt is empty; write one or delete the row", row, "prompt")
+        return cell or ""
+
+    def _label(self, row: Row) -> Label | None:
+        cell = (self._cell(row, "label", _NAME_CHARS) or "").lower()
+        if cell not in _LABELS:
+            self._fault(f"unknown label '{shown(cell)}'; expected harmful or benign", row, "label")
+        return _LABELS.get(cell)
+
+    def _name(self, row: Row, column: str) -> str:
+        return " ".join((self._cell(row, column, min(_NAME_CHARS, self.limits.cell_chars)) or "").split())
+
+    def _cell(self, row: Row, column: str, limit: int) -> str | None:
+        """The cell as clean text; None when it was refused and that has been said."""
+        value = row.cells.get(column)
+        if value is None:
+            return ""
+        if isinstance(value, int) and not isinstance(value, bool) and column != "prompt":
+            value = str(value)
+        if not isinstance(value, str):
+            self._fault(f"found {kind_of(value)}; expected a text", row, column)
+            return None
+        if len(value) > limit:
+            self._fault(f"the cell has {len(value):,} characters; the limit is {limit:,}", row, column)
+            return None
+        if forbidden := forbidden_character(value):
+            self._fault(f"the cell holds the character {forbidden}, which is not text; delete it", row, column)
+            return None
+        return without_artefacts(value)
+
+    def _fault(self, message: str, row: Row, column: str) -> None:
+        self.log.add(message, row=row.number, column=self.table.origin.get(column, column))
+
+
+def _check_ids(numbered: list[tuple[int, Prompt]], log: FaultLog, column: str) -> None:
+    first: dict[str, int] = {}
+    for number, prompt in numbered:
+        if prompt.id and first.setdefault(prompt.id, number) != number:
+            message = f"the id '{shown(prompt.id)}' is already used in row {first[prompt.id]}; ids must be unique"
+            log.add(message, row=number, column=column)
+
+
+def _check_pairs(numbered: list[tuple[int, Prompt]], log: FaultLog) -> None:
+    first: dict[tuple[str, Label], int] = {}
+    for number, prompt in numbered:
+        if prompt.pair_id is None or prompt.label is None:
+            continue
+        earlier = first.setdefault((prompt.pair_id, prompt.label), number)
+        if earlier != number:
+            pair = f"pair '{shown(prompt.pair_id)}' has a second {prompt.label} prompt (the first is in row {earlier})"
+            log.add(f"{pair}; a pair is one harmful and one benign prompt", row=number, column="pair_id")
+
+
+def _with_ids(prompts: list[Prompt]) -> Iterator[Prompt]:
+    """Gives each prompt without an id one from its place, and keeps clear of the ids that the file gave."""
+    taken = {prompt.id for prompt in prompts}
+    for place, prompt in enumerate(prompts, 1):
+        made = f"p{place:04d}"
+        while not prompt.id and made in taken:
+            made += "x"
+        yield prompt if prompt.id else replace(prompt, id=made)
+        taken.add(prompt.id or made)

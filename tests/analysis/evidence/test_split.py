@@ -1,0 +1,50 @@
+"""Pairs stay together, topics stay whole, sizes are kept."""
+
+from analysis.evidence.split import halves, subset
+from analysis.prompts.prompt_set import Prompt, PromptSet
+
+
+def pairs(topics: int, each: int) -> PromptSet:
+    prompts = [
+        Prompt(f"{label}-{topic}-{i}", f"{label} {topic} {i}", label, f"topic {topic}", f"{topic}-{i}")
+        for topic in range(topics)
+        for i in range(each)
+        for label in ("harmful", "benign")
+    ]
+    return PromptSet("pairs", tuple(prompts))
+
+
+def test_halves_share_no_topic_and_tear_no_pair() -> None:
+    found = halves(pairs(8, 5), seed=1)
+    assert found.by_topic
+    assert not set(found.discovery.topics) & set(found.confirmation.topics)
+    assert len(found.discovery.pairs) == len(found.confirmation.pairs) == 20
+    assert len(found.discovery) + len(found.confirmation) == 80
+
+
+def test_few_topics_are_split_by_pair() -> None:
+    found = halves(pairs(2, 6), seed=1)
+    assert not found.by_topic
+    assert len(found.discovery.pairs) == len(found.confirmation.pairs) == 6
+
+
+def test_another_seed_gives_other_halves() -> None:
+    assert halves(pairs(8, 5), seed=1).discovery.topics != halves(pairs(8, 5), seed=2).discovery.topics
+
+
+def test_a_subset_is_even_over_topics_and_keeps_pairs() -> None:
+    found = subset(pairs(8, 10), 16, seed=0)
+    assert len(found.labelled("harmful")) == len(found.labelled("benign")) == len(found.pairs) == 16
+    assert {sum(p.topic == topic for p in found) for topic in found.topics} == {4}
+
+
+def test_a_small_set_is_used_whole() -> None:
+    small = pairs(3, 2)
+    assert subset(small, 60, seed=0) is small
+
+
+def test_prompts_without_labels_stay_but_count_for_no_side() -> None:
+    mixed = PromptSet("mixed", (*pairs(4, 10).prompts, *(Prompt(f"u{i}", f"plain {i}") for i in range(5))))
+    found = subset(mixed, 8, seed=0)
+    assert len(found.labelled("harmful")) == 8
+    assert sum(p.label is None for p in found) == 5

@@ -1,0 +1,34 @@
+import json
+
+from analysis.prompts import Prompt, PromptSet, parse_prompts
+
+HARMFUL = Prompt("h", "How do I crack a safe?", "harmful", "locks", "1")
+BENIGN = Prompt("b", "How do I crack an egg?", "benign", "locks", "1")
+
+
+def test_the_digest_is_of_the_content_whatever_the_name_and_the_file_format():
+    rows = [
+        {"id": "a", "prompt": "Hi, you", "label": "benign", "topic": "t"},
+        {"id": "b", "prompt": "Ho", "label": "harmful"},
+    ]
+    as_json = parse_prompts(json.dumps(rows).encode(), "one.json")
+    as_csv = parse_prompts(b'topic;label;prompt;id\r\nt;safe;"Hi, you";a\r\n;unsafe;Ho;b\r\n', "two.csv", name="other")
+    assert as_json.sha256 == as_csv.sha256
+    assert as_json.name != as_csv.name
+
+
+def test_the_digest_changes_with_a_label():
+    relabelled = Prompt("h", HARMFUL.text, "benign", "locks", "1")
+    assert PromptSet("s", (HARMFUL,)).sha256 != PromptSet("s", (relabelled,)).sha256
+
+
+def test_a_pair_needs_both_sides():
+    single = Prompt("x", "Ho", "harmful", "locks", "2")
+    pairs = PromptSet("s", (BENIGN, HARMFUL, single)).pairs
+    assert [(pair.harmful, pair.benign, pair.topic) for pair in pairs] == [(HARMFUL, BENIGN, "locks")]
+
+
+def test_topics_are_in_alphabetical_order_and_unlabelled_prompts_are_in_no_half():
+    prompts = PromptSet("s", (Prompt("1", "a", topic="tax"), Prompt("2", "b", topic="law"), Prompt("3", "c")))
+    assert prompts.topics == ("law", "tax")
+    assert prompts.labelled("harmful") == prompts.labelled("benign") == ()
