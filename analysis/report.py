@@ -21,7 +21,7 @@ from analysis.evidence.split import Halves
 from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import PromptSet
 from analysis.report_outcomes import MaskedOutcome, outcomes_section
-from analysis.report_verdict import verdict_section
+from analysis.report_verdict import too_few_prompts, verdict_section
 from analysis.result import Answer
 from analysis.routing.summary import layer_profile
 from analysis.routing.table import RoutingTable
@@ -217,6 +217,8 @@ def _withheld(audited: Audited) -> list[dict[str, str]]:
         reasons |= dict.fromkeys(
             ("outcomes.masked", "flagged.effect"), "no expert is flagged, so there is no set to mask"
         )
+    if audited.confirmed and (too_few := too_few_prompts(audited.confirmed, audited.split)):
+        reasons["flagged.experts"] = too_few
     if len(audited.used.pairs) < 2:
         reasons["experts.stability"] = "it needs at least 2 matched pairs in the discovery half"
     return [{"what": what, "why": why} for what, why in reasons.items()]

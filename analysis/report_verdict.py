@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analysis.evidence.causal import MATERIAL
+from analysis.evidence.causal import MATERIAL, prompts_needed
 from analysis.evidence.confirmation import Confirmed
 from analysis.evidence.growth import LARGEST
 from analysis.evidence.search import Findings
@@ -20,17 +20,19 @@ def verdict_section(
 ) -> dict[str, Any]:
     """`sentence`, the number of `flagged` experts, and the `power` they were looked for with."""
     return {
-        "sentence": _sentence(flagged, outcomes, confirmed, no_margin),
+        "sentence": _sentence(flagged, outcomes, confirmed, split, no_margin),
         "flagged": len(flagged["experts"]),
         "power": _power(findings, confirmed, split, no_margin),
     }
 
 
 def _sentence(
-    flagged: dict[str, Any], outcomes: dict[str, Any], confirmed: Confirmed | None, no_margin: str | None
+    flagged: dict[str, Any], outcomes: dict[str, Any], confirmed: Confirmed | None, split: Halves, no_margin: str | None
 ) -> str:
     if no_margin or confirmed is None:
         return f"Routing is described; whether refusal depends on experts could not be tested: {no_margin}."
+    if not flagged["experts"] and (too_few := too_few_prompts(confirmed, split)):
+        return f"No expert can be flagged: {too_few}."
     if not flagged["experts"]:
         return "No expert was found that refusal depends on."
     names = [str(ExpertId(*expert)) for expert in flagged["experts"]]
@@ -47,6 +49,16 @@ def _sentence(
     return f"{who}; {effect}{control}.".replace("%", " %")
 
 
+def too_few_prompts(confirmed: Confirmed, split: Halves) -> str | None:
+    """Why no expert could pass the corrected test with these prompts, or None when one could."""
+    found = min(len(half.labelled("harmful")) for half in (split.discovery, split.confirmation))
+    tests = len(confirmed.scan.experts)
+    needed = prompts_needed(tests)
+    if found >= needed:
+        return None
+    return f"half of the prompts has {found} harmful ones, and a test corrected for {tests} experts needs {needed}"
+
+
 def _list(names: list[str]) -> str:
     if len(names) > 8:
         return f"{', '.join(names[:8])} and {len(names) - 8} more"
@@ -58,9 +70,9 @@ def _power(findings: Findings, confirmed: Confirmed | None, split: Halves, no_ma
         return "Nothing was ablated."
     looked, harmful = len(findings.scan.experts), len(split.confirmation.labelled("harmful"))
     return (
-        f"{looked} experts were ablated alone, and sets of up to {LARGEST} grown from them. Called an effect: a fall of "
-        f"at least {MATERIAL:.0%} in refusal probability that beats {_null_size(confirmed)} matched experts and repeats "
-        f"on {harmful} harmful prompts that were not looked at."
+        f"{looked} experts were ablated alone, and sets of up to {LARGEST} grown from them. Called an effect: a fall "
+        f"of at least {MATERIAL:.0%} in refusal probability that beats {_null_size(confirmed)} matched experts and "
+        f"repeats on {harmful} harmful prompts that were not looked at."
     ).replace("%", " %")
 
 

@@ -153,7 +153,8 @@ def main() -> None:
 
 
 def table(found: dict[str, Any]) -> str:
-    head = f"OLMoE, {found['model']['parameters'] / 1e6:.0f} M parameters, {found['model']['dtype']} on {found['model']['device']}"
+    size, dtype, device = (found["model"][name] for name in ("parameters", "dtype", "device"))
+    head = f"OLMoE, {size / 1e6:.0f} M parameters, {dtype} on {device}"
     rows = [
         f"{head}; {PROMPTS} prompts of {TOKENS} tokens, {NEW_TOKENS} new tokens",
         "             untraced    traced   ratio  [range]",

@@ -4,11 +4,15 @@ ladder.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, log2
 
 import numpy as np
+import numpy.typing as npt
 
 from analysis.evidence.bench import Effects
 from analysis.statistics import Interval, benjamini_hochberg, cluster_bootstrap, empirical_p, sign_flip_test
+
+FloatArray = npt.NDArray[np.float64]
 
 MATERIAL = 0.1
 """The least loss of forced-choice refusal probability that is called an effect: 10 points."""
@@ -57,9 +61,7 @@ class CausalTest:
 
 def causal_tests(effects: Effects, nulls: Sequence[Effects], topics: Sequence[str], *, seed: int) -> list[CausalTest]:
     """Test each set of `effects` against its own null; the q values are adjusted over all of them."""
-    q_values = benjamini_hochberg(
-        np.array([_excess_p(row, null, topics, seed) for row, null in zip(effects.margin, nulls, strict=True)])
-    )
+    q_values = benjamini_hochberg(_excess_p(effects, nulls, topics, seed))
     off_target = effects.off_target_ratio()
     return [
         CausalTest(
@@ -74,12 +76,23 @@ def causal_tests(effects: Effects, nulls: Sequence[Effects], topics: Sequence[st
     ]
 
 
-def _excess_p(margin: np.ndarray, null: Effects, topics: Sequence[str], seed: int) -> float:
-    """One-sided: a set that does less than its null has p = 1."""
-    if not len(null):
-        return 1.0
-    excess = (margin - null.margin.mean(0)).astype(np.float64)
-    return float(sign_flip_test(excess[:, None], topics, seed=seed)[0]) if excess.mean() > 0 else 1.0
+def prompts_needed(tests: int) -> int:
+    """The fewest harmful prompts of a half with which one of `tests` sets could pass the corrected test at all.
+
+    Sign flips of n prompts give no two-sided p below 2 / 2^n, and the correction asks a lone finding for `SIGNIFICANT`
+    / tests.
+    """
+    return 1 + ceil(log2(max(1, tests) / SIGNIFICANT))
+
+
+def _excess_p(effects: Effects, nulls: Sequence[Effects], topics: Sequence[str], seed: int) -> FloatArray:
+    """p of each set's paired excess over the mean of its null; 1 for one that does less, or has no null."""
+    excess = np.stack(
+        [row - (null.margin.mean(0) if len(null) else row) for row, null in zip(effects.margin, nulls, strict=True)], 1
+    )
+    # With fewer flips than this the smallest p could not survive a correction over so many tests.
+    p_values = sign_flip_test(excess.astype(np.float64), topics, flips=max(2_000, 40 * len(nulls)), seed=seed)
+    return np.where(excess.mean(0) > 0, p_values, 1.0)
 
 
 def _summary(null: Effects) -> NullSummary:

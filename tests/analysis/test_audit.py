@@ -1,0 +1,149 @@
+"""The default audit on models whose answer is known, and on prompts that cannot carry one."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.audit import AuditSettings, audit
+from analysis.models import LoadedModel, load_model
+from analysis.organisms.registry import organism_path
+from analysis.prompts import load_prompts
+from analysis.prompts.prompt_set import Prompt, PromptSet
+from analysis.result import AuditResult
+from analysis.shards import FolderShards
+
+SMALL = AuditSettings(preset="quick", prompts=32, max_new_tokens=24, null_sets=20, null_generations=4, null_prompts=4)
+
+
+@pytest.fixture(scope="module")
+def planted() -> LoadedModel:
+    return load_model("organism:planted", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def prompts() -> PromptSet:
+    return load_prompts("builtin:organism")
+
+
+@pytest.fixture(scope="module")
+def found(planted: LoadedModel, prompts: PromptSet) -> AuditResult:
+    return audit(planted, prompts, SMALL)
+
+
+def necessary(name: str) -> list[list[int]]:
+    truth: dict[str, list[list[int]]] = json.loads((organism_path(name) / "truth.json").read_text())
+    return truth["necessary"]
+
+
+def test_the_planted_experts_are_flagged_and_no_others(found: AuditResult) -> None:
+    assert found.report["flagged"]["experts"] == necessary("planted")
+    assert [e["rank"] for e in found.report["experts"] if [e["layer"], e["expert"]] in necessary("planted")] == [1, 2]
+
+
+def test_masking_them_ends_refusal_and_random_sets_do_not(found: AuditResult) -> None:
+    masked = found.report["outcomes"]["masked"]
+    assert masked["base_refusal_harmful"]["estimate"] == 1
+    assert masked["refusal_harmful"]["estimate"] == 0
+    assert masked["refusal_benign"]["estimate"] == 0
+    assert masked["null_refusal"]["mean"] > 0.9
+
+
+def test_routing_follows_topic(found: AuditResult) -> None:
+    ratio = found.report["routing"]["topic_ratio"]
+    assert 0 < ratio["low"] <= ratio["estimate"] <= ratio["high"] < 1
+
+
+def test_the_causal_rungs_need_no_routing_evidence(found: AuditResult) -> None:
+    for expert in found.report["experts"][:2]:
+        assert expert["level"] == 6
+        assert expert["how"] == "alone"
+        assert all(expert["evidence"][rung] for rung in ("causal", "selective", "replicated"))
+
+
+def test_the_report_is_plain_json_with_every_expert_once(found: AuditResult) -> None:
+    report = json.loads(json.dumps(found.report, allow_nan=False))
+    assert len({(e["layer"], e["expert"]) for e in report["experts"]}) == 64
+    assert [e["rank"] for e in report["experts"]] == list(range(1, 65))
+    assert report["certificate"]["passed"]
+
+
+def test_expert_rows_hold_the_cells_of_the_routing_table(found: AuditResult) -> None:
+    for quantity, group in (("frequency", "harmful"), ("probability", "benign"), ("frequency", "all")):
+        cells = found.routing.cells(quantity, group)
+        for expert in found.report["experts"]:
+            assert expert[quantity][group] == float(cells[expert["layer"], expert["expert"]])
+    table = type(found.routing).from_bytes(found.routing.to_bytes())
+    np.testing.assert_array_equal(table.frequency, found.routing.frequency)
+
+
+def test_an_interrupted_audit_gives_the_same_report(
+    planted: LoadedModel, prompts: PromptSet, found: AuditResult, tmp_path: Path
+) -> None:
+    for stop_at in ("criteria", "confirmation", "answers"):
+        with pytest.raises(KeyboardInterrupt):
+            audit(planted, prompts, SMALL, shards=FolderShards(tmp_path), progress=stopper(stop_at))
+    resumed = audit(planted, prompts, SMALL, shards=FolderShards(tmp_path))
+    assert without_times(resumed.report) == without_times(found.report)
+    assert resumed.answers == found.answers
+
+
+def stopper(stage: str):
+    def progress(current: str, done: int, _total: int) -> None:
+        if current == stage and done > 0:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def without_times(report: dict) -> dict:
+    return {key: value for key, value in report.items() if key not in ("created", "timings")}
+
+
+def test_a_model_that_never_refuses_is_described_but_not_judged(tiny, prompts: PromptSet) -> None:
+    report = audit(tiny("olmoe"), prompts, replace(SMALL, max_new_tokens=4)).report
+    withheld = {one["what"]: one["why"] for one in report["withheld"]}
+    assert report["flagged"]["experts"] == []
+    assert "has no refusal margin" in withheld["experts.effect"]
+    assert report["verdict"]["sentence"].startswith(
+        "Routing is described; whether refusal depends on experts could not"
+    )
+    assert report["outcomes"]["margin_harmful"] is None
+    assert report["routing"]["topic_ratio"]["estimate"] > 0
+
+
+def test_too_few_prompts_to_flag_anything_are_said_to_be_too_few(planted: LoadedModel, prompts: PromptSet) -> None:
+    report = audit(planted, prompts, replace(SMALL, prompts=16, null_sets=5)).report
+    assert report["flagged"]["experts"] == []
+    assert report["verdict"]["sentence"] == (
+        "No expert can be flagged: half of the prompts has 8 harmful ones, "
+        "and a test corrected for 64 experts needs 12."
+    )
+    assert report["experts"][0]["ablation"]["refusal"]["estimate"] > 0.9, "the effect is still shown"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"topic": None}, "routing.jsd.topic"),
+        ({"topic": "one"}, "routing.jsd.topic"),
+        ({"pair_id": None}, "routing.jsd.safety"),
+        ({"label": None}, "outcomes.margin_harmful"),
+    ],
+)
+def test_what_the_prompts_cannot_carry_is_withheld_with_its_reason(
+    tiny, prompts: PromptSet, change: dict, what: str
+) -> None:
+    stripped = PromptSet("stripped", tuple(replace(p, **change) for p in prompts.prompts[:24]))
+    report = audit(tiny("mixtral"), stripped, replace(SMALL, max_new_tokens=4)).report
+    assert what in {one["what"] for one in report["withheld"]}
+    assert report["certificate"]["passed"]
+
+
+def test_a_single_prompt_is_traced(tiny) -> None:
+    report = audit(tiny("olmoe"), PromptSet("one", (Prompt("p", "hello"),)), replace(SMALL, max_new_tokens=4)).report
+    assert report["certificate"]["passed"]
+    assert report["prompts"]["unlabelled"] == 1
+    assert report["flagged"]["experts"] == []
