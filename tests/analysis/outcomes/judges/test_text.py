@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.outcomes.judges.text import normalise
@@ -62,6 +62,7 @@ def test_the_word_analysis_alone_is_no_channel() -> None:
     assert normalise("analysis of the oven").text == "analysis of the oven"
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=80))
 def test_every_character_leads_back_to_its_source(completion: str) -> None:
     answer = normalise(completion)
@@ -74,6 +75,7 @@ def test_every_character_leads_back_to_its_source(completion: str) -> None:
         assert char in unicodedata.normalize("NFKC", source) or char in " \n'\"-"
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(alphabet="ab *_`#>-\n'", max_size=60))
 def test_normalising_twice_changes_no_word(completion: str) -> None:
     once = normalise(completion).text
