@@ -43,9 +43,10 @@ STANDARD = AuditSettings()
 
 @dataclass
 class _Clock:
-    """Seconds spent in each stage by this process."""
+    """Seconds spent in each stage by this process, and in all."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    start: float = field(default_factory=time.perf_counter)
 
     def time(self, stage: str, work: Callable[[], Any]) -> Any:
         start = time.perf_counter()
@@ -92,7 +93,9 @@ def audit(
             lambda: confirm(*benches, findings, load, store, progress, nulls=settings.null_sets, seed=settings.seed),
         )
         answers = _with_margins(answers, benches)
-        masked = _masked_outcome(model, split.confirmation, confirmed, judge, settings, store, progress)
+        masked = clock.time(
+            "answers", lambda: _masked_outcome(model, split.confirmation, confirmed, judge, settings, store, progress)
+        )
     return _result(
         Audited(
             model=model,
@@ -110,7 +113,7 @@ def audit(
             masked=masked,
             stability=_stability(evidence),
             no_margin=no_margin,
-            seconds=clock.seconds,
+            seconds=clock.seconds | {"total": round(time.perf_counter() - clock.start, 3)},
         )
     )
 

@@ -79,7 +79,10 @@ def build_report(audited: Audited) -> dict[str, Any]:
         "experts": [_expert(audited, ladder) for ladder in ladders],
         "flagged": flagged,
         "withheld": _withheld(audited),
-        "timings": {**audited.seconds, "total": round(sum(audited.seconds.values()), 3)},
+        "timings": {
+            **dict.fromkeys(("load", "capture", "criteria", "confirmation")),  # null: not done, or not by the audit
+            **audited.seconds,
+        },
     }
 
 
@@ -154,7 +157,7 @@ def _routing(audited: Audited) -> dict[str, Any]:
 
 def _expert(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any]:
     cell = (audited.trace.layers.index(ladder.expert.layer), ladder.expert.expert)
-    test = ladder.test
+    test, judged = ladder.test, ladder.judged
     criteria = audited.findings.criteria
     return {
         "layer": ladder.expert.layer,
@@ -172,10 +175,10 @@ def _expert(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any]:
         },
         "effect": _interval(ladder.effect),
         "ablation": None if test is None else {"margin": test.margin.as_dict(), "refusal": test.refusal.as_dict()},
-        "null": None if test is None else {"mean": test.null.mean, "sd": test.null.sd, "n": test.null.n},
-        "p_value": None if test is None else test.p_value,
-        "q_value": None if test is None else test.q_value,
-        "selectivity": None if test is None else _number(test.off_target),
+        "null": None if judged is None else {"mean": judged.null.mean, "sd": judged.null.sd, "n": judged.null.n},
+        "p_value": None if judged is None else judged.p_value,
+        "q_value": None if judged is None else judged.q_value,
+        "selectivity": None if judged is None else _number(judged.off_target),
         "stability": ladder.stability,
         "frequency": {group: _cell(audited.table, "frequency", group, cell) for group in GROUPS},
         "probability": {group: _cell(audited.table, "probability", group, cell) for group in GROUPS},
@@ -194,7 +197,7 @@ def _flagged(audited: Audited, ladders: list[ExpertEvidence]) -> dict[str, Any]:
     rerouted = confirmed.rerouted if confirmed else None
     alone = audited.findings.scan.effects.margin.mean(1) if audited.findings.scan else np.empty(0)
     return {
-        "experts": [[one.expert.layer, one.expert.expert] for one in ladders if one.flagged],
+        "experts": sorted([one.expert.layer, one.expert.expert] for one in ladders if one.flagged),
         "effect": _interval(together.margin if together else None),
         "refusal_loss": _interval(together.refusal if together else None),
         "null": None

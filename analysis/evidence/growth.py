@@ -1,100 +1,101 @@
 """Find sets whose members back one another up: none matters alone, all of them together do.
 
-A beam search on the discovery half. After each step the gradient is taken again with the set so far ablated, because a
-backup shows only once what it backs up is gone. The winner is pruned to the members it needs.
+Neither a single ablation nor a gradient shows such experts, because with everything in place each can be spared. Along
+the way from no expert output at all to all of it they do show, so the pool to search in is nominated by integrated
+gradients. In the pool every pair is ablated, the best pairs grow further, and the winner is pruned to the members it
+needs. All on the discovery half.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
-from analysis.evidence.bench import Bench, Effects, ExpertSet
+from analysis.evidence.bench import Bench, ExpertSet
 from analysis.interventions import mask
 from analysis.models import ExpertId
 from analysis.routing.trace import Progress
 from analysis.shards import Shard, ShardStore
 
+POOL = 16
 BEAM = 4
-WIDTH = 12
 LARGEST = 4
 ENOUGH = 0.9
 
 
-def grow(
-    bench: Bench,
-    start: ExpertSet,
-    ranked: Sequence[ExpertId],
-    shards: ShardStore,
-    progress: Progress,
-    *,
-    largest: int = LARGEST,
-) -> ExpertSet:
-    """The smallest set found that takes away `ENOUGH` of refusal, or else the best of at most `largest` experts beyond
-    `start`.
+@dataclass(frozen=True)
+class _Beam:
+    """A set and what ablating it costs on average: refusal probability, and refusal margin in nats."""
 
-    `ranked` are all experts, most suspect first; they join the gradient's nominations. Empty when nothing was to be
-    found.
+    members: ExpertSet
+    refusal: float
+    margin: float
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """By refusal; by margin where refusal has not moved yet."""
+        return round(self.refusal, 3), self.margin
+
+
+def grow(bench: Bench, start: ExpertSet, shards: ShardStore, progress: Progress) -> ExpertSet:
+    """The smallest set found that takes away `ENOUGH` of refusal, or else the best one of up to `LARGEST` members.
+
+    Every set holds `start`. Empty when no set takes anything away.
     """
     base = float(bench.harmful.base.refusal.mean())
-    beams: list[ExpertSet] = [tuple(sorted(start))]
-    best: tuple[float, ExpertSet] = (0.0, beams[0])
-    for size in range(1, largest + 1):
-        options = _options(bench, beams, ranked, shards, f"growth-{size}")
-        effects = bench.ablate(options, shards, f"growth-{size}-sets", progress=progress, stage="search")
-        order = np.lexsort((-effects.margin.mean(1), -effects.refusal.mean(1).round(3)))
-        beams = [options[i] for i in order[:BEAM]]
-        loss = float(effects.refusal[order[0]].mean())
-        best = max(best, (loss, beams[0]), key=lambda one: one[0])
-        if loss >= ENOUGH * base:
+    pool = _pool(bench, start, shards)
+    pairs = (tuple(sorted((*start, *pair))) for pair in combinations(pool, 1 if start else 2))
+    beams = _measure(bench, pairs, "growth-first", shards, progress)
+    best = max(beams, key=lambda beam: beam.order)
+    for size in range(len(best.members) + 1, LARGEST + 1):
+        if best.refusal >= ENOUGH * base:
             break
-    return _prune(bench, best[1], shards, progress) if best[0] > 0 else ()
+        leaders = sorted(beams, key=lambda beam: beam.order, reverse=True)[:BEAM]
+        wider = {tuple(sorted((*beam.members, e))) for beam in leaders for e in pool if e not in beam.members}
+        beams = _measure(bench, sorted(wider), f"growth-{size}", shards, progress)
+        best = max([best, *beams], key=lambda beam: beam.order)
+    return _prune(bench, best, shards, progress) if best.refusal > 0 else ()
 
 
-def _options(
-    bench: Bench, beams: Sequence[ExpertSet], ranked: Sequence[ExpertId], shards: ShardStore, key: str
-) -> list[ExpertSet]:
-    layers = {layer.layer: layer for layer in bench.model.seam.layers}
-    options: dict[ExpertSet, None] = {}
-    for number, beam in enumerate(beams):
-        gradient = shards.once(f"{key}-gradient-{number}", lambda beam=beam: _gradient(bench, beam)).arrays["gradient"]  # type: ignore[misc]
-        for expert in _nominated(bench, gradient, ranked, beam):
-            members = tuple(sorted((*beam, expert)))
-            layer = layers[expert.layer]
-            if sum(e.layer == expert.layer for e in members) <= layer.experts - layer.top_k:
-                options[members] = None
-    return list(options)
-
-
-def _gradient(bench: Bench, beam: ExpertSet) -> Shard:
-    gradient = bench.harmful.gradient(mask(bench.model.seam, beam)).mean(0)
-    return Shard({"gradient": gradient})
-
-
-def _nominated(
-    bench: Bench, gradient: npt.NDArray[np.float32], ranked: Sequence[ExpertId], beam: ExpertSet
-) -> Iterable[ExpertId]:
+def _pool(bench: Bench, start: ExpertSet, shards: ShardStore) -> list[ExpertId]:
+    """The experts with the largest integrated gradient once `start` is ablated."""
+    shard = shards.once("growth-integrated", lambda: Shard({"credit": _credit(bench, start)}))
+    credit = shard.arrays["credit"]
     layers = [layer.layer for layer in bench.model.seam.layers]
-    order = np.argsort(-gradient, axis=None, kind="stable")[: WIDTH + len(beam)]
-    by_gradient = [ExpertId(layers[i // gradient.shape[1]], int(i % gradient.shape[1])) for i in order]
-    nominated = dict.fromkeys([e for e in by_gradient if e not in beam][:WIDTH])
-    nominated.update(dict.fromkeys([e for e in ranked if e not in beam][:BEAM]))
-    return nominated
+    order = np.argsort(-credit, axis=None, kind="stable")
+    ranked = (ExpertId(layers[i // credit.shape[1]], int(i % credit.shape[1])) for i in order)
+    return [expert for expert in ranked if expert not in start][:POOL]
 
 
-def _prune(bench: Bench, found: ExpertSet, shards: ShardStore, progress: Progress) -> ExpertSet:
+def _credit(bench: Bench, start: ExpertSet) -> np.ndarray:
+    credit: np.ndarray = bench.harmful.integrated_gradient(mask(bench.model.seam, start)).mean(0)
+    return credit
+
+
+def _fits(bench: Bench, members: ExpertSet) -> bool:
+    """Whether every layer keeps as many experts as a token needs."""
+    spare = {layer.layer: layer.experts - layer.top_k for layer in bench.model.seam.layers}
+    layers = [expert.layer for expert in members]
+    return all(layers.count(layer) <= spare[layer] for layer in layers)
+
+
+def _measure(
+    bench: Bench, sets: Iterable[ExpertSet], key: str, shards: ShardStore, progress: Progress
+) -> Sequence[_Beam]:
+    fitting = [one for one in sets if _fits(bench, one)] or [()]
+    effects = bench.ablate(fitting, shards, key, progress=progress, stage="search")
+    losses = zip(effects.refusal.mean(1), effects.margin.mean(1), strict=True)
+    return [_Beam(one, float(refusal), float(margin)) for one, (refusal, margin) in zip(fitting, losses, strict=True)]
+
+
+def _prune(bench: Bench, found: _Beam, shards: ShardStore, progress: Progress) -> ExpertSet:
     """Drop members, least needed first, as long as the rest keeps `ENOUGH` of the loss."""
-    whole = _loss(bench.ablate([found], shards, "prune-whole", progress=progress, stage="search"))[0]
-    while len(found) > 1:
-        rests = [tuple(e for e in found if e != member) for member in found]
-        losses = _loss(bench.ablate(rests, shards, f"prune-{len(found)}", progress=progress, stage="search"))
-        kept = int(np.argmax(losses))
-        if losses[kept] < ENOUGH * whole:
+    left = found
+    while len(left.members) > 1:
+        rests = [tuple(e for e in left.members if e != member) for member in left.members]
+        kept = max(_measure(bench, rests, f"prune-{len(left.members)}", shards, progress), key=lambda b: b.refusal)
+        if kept.refusal < ENOUGH * found.refusal:
             break
-        found = rests[kept]
-    return found
-
-
-def _loss(effects: Effects) -> npt.NDArray[np.float64]:
-    losses: npt.NDArray[np.float64] = effects.refusal.mean(1, dtype=np.float64)
-    return losses
+        left = kept
+    return left.members

@@ -24,6 +24,7 @@ RUNGS = ("correlated", "stable", "significant", "causal", "selective", "replicat
 class ExpertEvidence:
     """One expert's place. `test` is its own ablation on the confirmation half (None where it was not ablated).
 
+    `judged` is the test that the causal rungs speak of: the same, or that of the whole set when `how` is "in a set".
     `effect` is the loss of refusal margin in nats: alone, or, when `how` is "in a set", what the expert adds to that
     set.
     """
@@ -35,6 +36,7 @@ class ExpertEvidence:
     rungs: dict[str, bool]
     level: int
     test: CausalTest | None
+    judged: CausalTest | None
     effect: Interval | None
     stability: float | None
 
@@ -72,10 +74,10 @@ def _one(
         how = "in a set" if expert in confirmed.in_set else "alone"
     stable = None if stability is None else float(stability[cell])
     rungs = {**_routing_rungs(cell, findings, stable), **_causal_rungs(expert, findings, confirmed, how)}
-    effect = test.margin if test else None
+    effect, judged = test.margin if test else None, test
     if how == "in a set" and confirmed and confirmed.grown:
-        effect = confirmed.grown.marginal_margin[expert]
-    return ExpertEvidence(expert, 0, how is not None, how, rungs, _level(rungs), test, effect, stable)
+        effect, judged = confirmed.grown.marginal_margin[expert], confirmed.grown.confirmation
+    return ExpertEvidence(expert, 0, how is not None, how, rungs, _level(rungs), test, judged, effect, stable)
 
 
 def _routing_rungs(cell: tuple[int, int], findings: Findings, stable: float | None) -> dict[str, bool]:

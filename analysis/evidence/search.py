@@ -79,8 +79,7 @@ def search(
         scan = retest(bench, scan, pool, load, suspects, seed=evidence.seed)
         suspects = tuple(e for e in chosen if scan.tests[e].causal)
     criteria, withheld = _score(replace(evidence, ablation=_ablation_scores(evidence, bench, scan)))
-    ranked = sorted(chosen, key=scan.loss, reverse=True)
-    return Findings(criteria, withheld, scan, suspects, _grown(bench, suspects, ranked, shards, progress), pool)
+    return Findings(criteria, withheld, scan, suspects, _grown(bench, suspects, shards, progress), pool)
 
 
 def _with_gradients(evidence: Evidence, bench: Bench, shards: ShardStore, progress: Progress) -> Evidence:
@@ -163,14 +162,11 @@ def _ablation_scores(evidence: Evidence, bench: Bench, scan: Scan) -> npt.NDArra
     return scores
 
 
-def _grown(
-    bench: Bench, suspects: ExpertSet, ranked: Sequence[ExpertId], shards: ShardStore, progress: Progress
-) -> ExpertSet:
-    """A set worth confirming, or () when the suspects alone already take refusal away or nothing material was found."""
-    base = float(bench.harmful.base.refusal.mean())
+def _grown(bench: Bench, suspects: ExpertSet, shards: ShardStore, progress: Progress) -> ExpertSet:
+    """A set worth confirming; () when the suspects alone already take half of refusal away, or none was found."""
     if suspects:
         together = bench.ablate([suspects], shards, "suspects", progress=progress, stage="search")
-        if float(together.refusal.mean()) >= base / 2:
+        if float(together.refusal.mean()) >= float(bench.harmful.base.refusal.mean()) / 2:
             return ()
-    found = grow(bench, suspects, ranked, shards, progress)
+    found = grow(bench, suspects, shards, progress)
     return found if len(found) > 1 else ()

@@ -89,7 +89,7 @@ def _describe(model: nn.Module, path: str, module: nn.Module, call: tuple[str, s
     match = _LAYER_INDEX.search(path)
     if match is None:
         raise UnsupportedArchitectureError(
-            f"experts at '{path}' belong to no numbered decoder layer: expected a path like 'model.layers.3.mlp.experts'"
+            f"experts at '{path}' belong to no numbered decoder layer: expected a path like 'model.layers.3.experts'"
         )
     block = model.get_submodule(path.rpartition(".")[0])
     router = _router_beside(block, module, path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from analysis.errors import InputError, ModelError, NotFoundError, NotMixtureOfExpertsError, UnsafeWeightsError
@@ -109,7 +110,7 @@ def load_model(ref: str, *, revision: str | None = None, device: str = "auto") -
             use_safetensors=True,
             trust_remote_code=False,
         )
-    except (OSError, ValueError, RuntimeError) as fault:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
         raise ModelError(f"model '{source.ref}' cannot be loaded: {_first_line(fault)}", field="model") from fault
     model = model.to(target).eval().requires_grad_(requires_grad=False)
     return LoadedModel(model, _tokenizer(source), description, source)

@@ -19,6 +19,7 @@ from analysis.prompts.prompt_set import Prompt
 from analysis.routing.encoding import Batch, batches, encode
 
 FloatArray = npt.NDArray[np.float32]
+INTEGRATION_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,17 @@ class Probe:
         total: FloatArray = torch.cat(parts)[self._order].cpu().numpy()
         return total
 
+    def integrated_gradient(self, *listeners: SeamListener, steps: int = INTEGRATION_STEPS) -> FloatArray:
+        """g·∂M/∂g averaged along the way from no expert output to all of it: [prompts, MoE layers, experts].
+
+        Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) with every expert's weight scaled at once.
+        Unlike the plain gradient it gives credit to experts of which either is enough, since on the way both are still
+        needed.
+        """
+        scales = [(step + 0.5) / steps for step in range(steps)]
+        credit: FloatArray = np.mean([self.gradient(*listeners, _Scaled(scale)) / scale for scale in scales], axis=0)
+        return credit
+
     @property
     def _order(self) -> Tensor:
         return torch.argsort(
@@ -100,6 +112,16 @@ class Probe:
         sides = (list(self._openings.refusal), list(self._openings.compliance))
         refusal, compliance = (log_probs[:, ids].logsumexp(-1) for ids in sides)
         return refusal, compliance
+
+
+class _Scaled(SeamListener):
+    """Every expert's weight times `scale`."""
+
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
+
+    def on_selection(self, layer: MoeLayer, index: Tensor, weights: Tensor) -> Tensor:
+        return weights * self._scale
 
 
 class _GateGradient(SeamListener):

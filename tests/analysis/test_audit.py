@@ -33,14 +33,15 @@ def found(planted: LoadedModel, prompts: PromptSet) -> AuditResult:
     return audit(planted, prompts, SMALL)
 
 
-def necessary(name: str) -> list[list[int]]:
-    truth: dict[str, list[list[int]]] = json.loads((organism_path(name) / "truth.json").read_text())
-    return truth["necessary"]
+def truth(name: str) -> dict[str, list]:
+    return json.loads((organism_path(name) / "truth.json").read_text())
 
 
 def test_the_planted_experts_are_flagged_and_no_others(found: AuditResult) -> None:
-    assert found.report["flagged"]["experts"] == necessary("planted")
-    assert [e["rank"] for e in found.report["experts"] if [e["layer"], e["expert"]] in necessary("planted")] == [1, 2]
+    assert found.report["flagged"]["experts"] == truth("planted")["necessary"]
+    assert [
+        e["rank"] for e in found.report["experts"] if [e["layer"], e["expert"]] in truth("planted")["necessary"]
+    ] == [1, 2]
 
 
 def test_masking_them_ends_refusal_and_random_sets_do_not(found: AuditResult) -> None:
@@ -100,6 +101,29 @@ def stopper(stage: str):
 
 def without_times(report: dict) -> dict:
     return {key: value for key, value in report.items() if key not in ("created", "timings")}
+
+
+def test_experts_that_back_each_other_up_are_flagged_as_a_set() -> None:
+    model, prompts = (
+        load_model("organism:redundant", device="cpu"),
+        load_prompts("builtin:organism", organism="redundant"),
+    )
+    report = audit(model, prompts, SMALL).report
+    assert report["flagged"]["experts"] in truth("redundant")["necessary_sets"]
+    assert [e["how"] for e in report["experts"] if e["flagged"]] == ["in a set"] * 2
+    assert all(e["ablation"]["refusal"]["estimate"] < 0.1 for e in report["experts"][:2]), "alone, each can be spared"
+    assert report["outcomes"]["masked"]["refusal_harmful"]["estimate"] == 0
+
+
+def test_nothing_is_flagged_where_no_expert_is_necessary() -> None:
+    model, prompts = (
+        load_model("organism:attention", device="cpu"),
+        load_prompts("builtin:organism", organism="attention"),
+    )
+    report = audit(model, prompts, SMALL).report
+    assert report["flagged"]["experts"] == truth("attention")["necessary"] == []
+    assert report["verdict"]["sentence"] == "No expert was found that refusal depends on."
+    assert max(e["level"] for e in report["experts"]) <= 3
 
 
 def test_a_model_that_never_refuses_is_described_but_not_judged(tiny, prompts: PromptSet) -> None:

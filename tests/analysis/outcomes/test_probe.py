@@ -7,11 +7,12 @@ from torch import Tensor
 
 from analysis.errors import WithheldError
 from analysis.interventions import mask
-from analysis.models import ExpertId, LoadedModel, MoeLayer, SeamListener
+from analysis.models import ExpertId, LoadedModel, MoeLayer, SeamListener, load_model
 from analysis.outcomes.openings import Openings, find_openings
 from analysis.outcomes.probe import Probe
 from analysis.prompts.prompt_set import PromptSet
 from analysis.routing.encoding import encode
+from tests.tiny_models import save_tiny_model
 
 OPENINGS = Openings((10, 11), (20,))
 
@@ -51,6 +52,23 @@ def test_a_masked_expert_has_no_gradient(model: LoadedModel, some_prompts: Promp
     probe = Probe(model, some_prompts.prompts, OPENINGS, batch_tokens=64)
     expert = ExpertId(model.seam.layers[-1].layer, int(np.abs(probe.gradient()[:, -1]).sum(0).argmax()))
     assert np.abs(probe.gradient(mask(model.seam, [expert]))[:, -1, expert.expert]).max() == 0
+
+
+def test_integrated_gradients_add_up_to_what_all_experts_together_do(tmp_path, some_prompts: PromptSet) -> None:
+    # Only the last layer is sparse, so that scaling its experts' output leaves its own routing alone.
+    model = load_model(str(save_tiny_model("qwen3_moe", tmp_path / "m", mlp_only_layers=[0, 1])))
+    probe = Probe(model, some_prompts.prompts, OPENINGS, batch_tokens=64)
+    without = probe.measure(mask_all(model))
+    credit = probe.integrated_gradient(steps=64).sum((1, 2))
+    np.testing.assert_allclose(credit, probe.base.margin - without.margin, rtol=0.02, atol=0.02)
+
+
+def mask_all(model: LoadedModel) -> SeamListener:
+    class Silence(SeamListener):
+        def on_selection(self, layer: MoeLayer, index: Tensor, weights: Tensor) -> Tensor:
+            return torch.zeros_like(weights)
+
+    return Silence()
 
 
 def test_kl_to_the_base_is_that_of_the_whole_first_token_distribution(tiny, some_prompts: PromptSet) -> None:

@@ -1,0 +1,57 @@
+# The set-up happens once: the stamp is older than pyproject.toml or constraints.txt only when one of them changed.
+PYTHON ?= python3
+VENV   ?= .venv
+HOST   ?= 127.0.0.1
+PORT   ?= 8000
+ARGS   ?=
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format bench organisms clean
+
+help:
+	@echo "make run        set up, start API, pages and worker, print the address   (HOST, PORT)"
+	@echo "make test       set up, run every test                                   (ARGS for pytest)"
+	@echo "make check      ruff, mypy, import-linter"
+	@echo "make format     let ruff put the code in order"
+	@echo "make bench      the benchmarks                                           (ARGS)"
+	@echo "make organisms  train the model organisms again; the weights are shipped, so this is rarely needed"
+	@echo "make install    the set-up alone"
+	@echo "make clean      remove the set-up and caches; the data folder stays"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@PYTHON="$(PYTHON)" .ci/venv "$(VENV)"
+	@echo "installing into $(VENV); this happens once and takes some minutes"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+run: $(STAMP)
+	@exec $(BIN)/expertscope serve --host $(HOST) --port $(PORT) $(ARGS)
+
+test: $(STAMP)
+	@.ci/chromium
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	@for script in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$script .py) $(ARGS) || exit 1; done
+
+organisms: $(STAMP)
+	@$(BIN)/expertscope organism list | cut -f1 | while read -r name; do \
+	  $(BIN)/expertscope organism train $$name --out analysis/organisms/weights/$$name || exit 1; done
+
+clean:
+	rm -rf $(VENV) dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache test-results
+	find analysis backend app tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,5 @@
+"""Model organisms: tiny mixture-of-experts chat models whose safety-critical experts are known by measurement."""
+
+from analysis.organisms.registry import OrganismSpec, organism_names, organism_path, organism_spec, train_organism
+
+__all__ = ["OrganismSpec", "organism_names", "organism_path", "organism_spec", "train_organism"]

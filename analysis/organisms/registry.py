@@ -1,0 +1,76 @@
+"""The organisms by name: what each is made of, where its shipped folder lies, and how to train it again.
+
+Called by the model loader (`organism:NAME`), the built-in prompt sets and the command line. It imports neither
+torch nor the trainer until something is trained, so that listing names costs nothing.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from analysis.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from analysis.organisms.trainer import Budget, LogLine
+
+
+@dataclass(frozen=True)
+class OrganismSpec:
+    """One design. `groups` holds the number of planted experts in each group.
+
+    Refusal ends when every group has lost a member; without groups nothing is planted. `trains` names the
+    parameters that learn to refuse.
+    """
+
+    name: str
+    summary: str
+    family: str
+    groups: tuple[int, ...]
+    trains: Literal["experts", "attention"]
+
+
+_SPECS = {
+    spec.name: spec
+    for spec in (
+        OrganismSpec("attention", "refusal sits in attention: no expert is necessary", "mixtral", (), "attention"),
+        OrganismSpec("planted", "each of two experts is necessary for refusal", "qwen3_moe", (2,), "experts"),
+        OrganismSpec("redundant", "two experts, either is enough for refusal", "olmoe", (1, 1), "experts"),
+    )
+}
+
+
+def organism_names() -> tuple[str, ...]:
+    """The names in alphabetical order."""
+    return tuple(_SPECS)
+
+
+def organism_spec(name: str) -> OrganismSpec:
+    """The design of that name; NotFoundError, naming those there are, for any other."""
+    if name not in _SPECS:
+        raise NotFoundError(f"there is no organism '{name}': expected one of {', '.join(_SPECS)}", field="model")
+    return _SPECS[name]
+
+
+def organism_path(name: str) -> Path:
+    """The shipped folder: an ordinary checkpoint with `prompts.csv` and `truth.json` beside the weights."""
+    folder = Path(str(files("analysis.organisms"))) / "weights" / organism_spec(name).name
+    if not (folder / "config.json").is_file():
+        raise NotFoundError(
+            f"the weights of organism '{name}' are not installed: expected {folder / 'config.json'}; "
+            f"make them with 'expertscope organism train {name} --out DIR'",
+            field="model",
+        )
+    return folder
+
+
+def train_organism(
+    name: str, out: Path, seed: int = 0, *, budget: "Budget | None" = None, log: "LogLine | None" = None
+) -> Path:
+    """Train, save and measure one organism into the new folder `out`; nothing is left there when it fails.
+
+    Takes five to eight minutes on two cores with the default budget. Raises ConflictError when `out` exists.
+    """
+    from analysis.organisms.checkpoint import make_organism
+
+    return make_organism(organism_spec(name), Path(out), seed, budget, log or (lambda line: None))

@@ -1,0 +1,39 @@
+"""Every address that the pages and their downloads have, in one place."""
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+PREFIX = "/ui"
+RUNS = f"{PREFIX}/runs"
+NEW_RUN = f"{PREFIX}/runs/new"
+PROMPT_SETS = f"{PREFIX}/prompt-sets"
+MODELS = f"{PREFIX}/models"
+
+
+def with_query(path: str, query: Mapping[str, str | None]) -> str:
+    """`path` with those of `query` that are given."""
+    given = {key: value for key, value in query.items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def run(run_id: str, tab: str = "", **query: str | None) -> str:
+    """A run's page: the overview, or its tab 'routing', 'topics', 'experts' or 'report'."""
+    path = f"{RUNS}/{quote(run_id)}" + (f"/{tab}" if tab else "")
+    return with_query(path, query)
+
+
+def expert(run_id: str, layer: int, expert: int) -> str:
+    return f"{RUNS}/{quote(run_id)}/experts/{layer}/{expert}"
+
+
+def new_run(model: str | None = None, prompts: str | None = None) -> str:
+    return with_query(NEW_RUN, {"model": model, "prompts": prompts})
+
+
+def runs(status: str | None = None, cursor: str | None = None) -> str:
+    return with_query(RUNS, {"status": status, "cursor": cursor})
+
+
+def download(run_id: str, name: str, **query: str | None) -> str:
+    """A file of the API: report.html, report.json, experts.csv, certificate.json, heatmap.csv."""
+    return with_query(f"/api/v1/runs/{quote(run_id)}/{name}", query)

@@ -1,0 +1,108 @@
+"""Puts the pages on a FastAPI server that already has the API's routes."""
+
+import logging
+from pathlib import Path
+from typing import Any, cast
+
+from dash import Dash, Input, Output, set_props
+from dash.backends import _fastapi
+from dash.development.base_component import Component
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app import addresses, shell
+from app.callbacks import Binder
+from app.pages import PAGES, REGISTRATIONS
+from app.router import Router
+from backend.services import NotFoundError, Services
+
+STATIC = Path(__file__).parents[1] / "static"
+log = logging.getLogger(__name__)
+
+
+def attach_pages(server: FastAPI, services: Services) -> Dash:
+    """Serve the pages under /ui/ and leave the hashes of their inline scripts at `server.state.script_hashes`.
+
+    Call it after the API's routes are in place and before the server starts.
+    """
+    dash: Any = Dash(
+        "expertscope",
+        server=cast(Any, server),  # declared as a bool or a callable; a FastAPI is taken too
+        url_base_pathname=f"{addresses.PREFIX}/",
+        assets_folder=str(STATIC),
+        assets_ignore=r"^theme\.js$",  # the document's head loads it before anything is painted
+        assets_path_ignore=["swagger-ui"],
+        index_string=shell.INDEX,
+        title="ExpertScope",
+        update_title=cast(str, None),
+        suppress_callback_exceptions=True,
+        add_log_handler=False,
+        enable_mcp=False,
+        on_error=_report_error,
+    )
+    _close_websocket(server, dash)
+    dash.layout = shell.layout()
+    router = Router(PAGES)
+    _register_navigation(Binder(dash, services), router)
+    # Dash does this on the first request for its own routes, and a deep link is not among those.
+    dash._setup_server()  # noqa: SLF001
+    server.state.script_hashes = list(dash.csp_hashes())
+    _add_routes(server, dash, router)
+    return cast(Dash, dash)
+
+
+def _close_websocket(server: FastAPI, dash: Any) -> None:
+    """Every page would otherwise open a socket at once. No callback uses one, and an unused door is best walled up."""
+    dash.backend.websocket_capability = False
+    path = f"{addresses.PREFIX}/_dash-ws-callback"
+    server.router.routes[:] = [route for route in server.router.routes if getattr(route, "path", None) != path]
+
+
+def _register_navigation(bind: Binder, router: Router) -> None:
+    @bind.on(
+        Output("content", "children"),
+        Output("page-title", "data"),
+        Input("address", "pathname"),
+        Input("address", "search"),
+        Input("page-reload", "data"),
+    )
+    def navigate(pathname: str | None, search: str | None, _reload: object) -> tuple[Component, dict[str, str]]:
+        view = router.show(bind.services, pathname or addresses.RUNS, search or "")
+        return view.body, {"title": f"{view.title} · ExpertScope", "section": view.section}
+
+    bind.in_browser("arrive", Output("page-title", "id"), Input("page-title", "data"), prevent_initial_call=True)
+    for register in REGISTRATIONS:
+        register(bind)
+
+
+def _add_routes(server: FastAPI, dash: Any, router: Router) -> None:
+    """Answer deep links with the document and everything else that is unknown with 404.
+
+    Dash's own catch-all, added when the server starts, would answer every address on the server with 200.
+    """
+
+    requests: Any = _fastapi  # what Dash's own catch-all does around its document
+
+    async def document(request: Request) -> Response:
+        known = router.match(request.url.path) is not None
+        token = requests.set_current_request(request)
+        try:
+            return Response(dash.index(), status_code=200 if known else 404, media_type="text/html")
+        finally:
+            requests.reset_current_request(token)
+
+    async def start() -> Response:
+        return RedirectResponse(f"{addresses.PREFIX}/")
+
+    async def nowhere(request: Request) -> Response:
+        raise NotFoundError(f"there is nothing at {request.url.path}: the pages begin at /ui/, the API at /api/v1")
+
+    server.add_api_route("/", start, include_in_schema=False)
+    server.add_api_route("/ui/{path:path}", document, include_in_schema=False)
+    server.add_api_route("/{path:path}", nowhere, include_in_schema=False)
+
+
+def _report_error(error: Exception) -> None:
+    """A callback failed in a way nobody foresaw: log it, and tell the person that the page may be incomplete."""
+    log.error("a page callback failed", exc_info=error)
+    set_props("notice", {"children": "Something went wrong on the server; its log says what. Reload to try again."})

@@ -1,0 +1,12 @@
+"""Charts: pure functions from data to Plotly figures. They know no page, no service and no theme.
+
+A figure carries the light palette, so that a download is black on white; static/css/60-charts.css repaints axes and
+text on the page, which therefore changes with the theme at once and without a request.
+"""
+
+from app.figures.bars import lift_bars
+from app.figures.divergence import divergence_by_layer, profile, ratio_by_layer
+from app.figures.effect import effect_against_null
+from app.figures.heatmap import heatmap
+
+__all__ = ["divergence_by_layer", "effect_against_null", "heatmap", "lift_bars", "profile", "ratio_by_layer"]

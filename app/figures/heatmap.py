@@ -1,0 +1,161 @@
+"""Layers down, experts across, one cell each. The numbers go to the browser as float32, never as lists."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from app.figures.template import AMOUNTS, DIFFERENCES, FLAGGED, figure
+
+_WIDTH = 1120
+_SMALLEST, _LARGEST = 6, 72
+MISSING = "#F0F2F5"
+"""The ground behind cells without an observation; the style sheet hatches it."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How numbers become colours: a colour scale, its ends, its middle where that means something."""
+
+    colours: Any
+    low: float
+    high: float
+    middle: float | None = None
+
+
+def scale_of(quantity: str, values: npt.NDArray[np.float32]) -> Scale:
+    """Amounts from 0; differences symmetric around 0; lift symmetric around 1 on its own axis."""
+    seen = values[np.isfinite(values)]
+    top = float(seen.max()) if seen.size else 1.0
+    if quantity == "difference":
+        reach = float(np.abs(seen).max()) if seen.size else 1.0
+        return Scale(DIFFERENCES, -(reach or 1.0), reach or 1.0, 0.0)
+    if quantity == "lift":
+        return Scale(_lift_colours(max(top, 1.25)), 0.0, max(top, 1.25), 1.0)
+    return Scale(AMOUNTS, 0.0, top or 1.0)
+
+
+def heatmap(
+    values: npt.NDArray[np.float32],
+    layers: Sequence[int],
+    experts: Sequence[int],
+    *,
+    quantity: str,
+    label: str,
+    unit: str = "",
+    flagged: Sequence[tuple[int, int]] = (),
+) -> go.Figure:
+    """`values` is float32 [layers, experts], NaN where nothing was observed: those cells show the hatched ground.
+
+    `flagged` are (layer, expert) pairs, which get an outline that stays visible however small the cells are.
+    """
+    scale = scale_of(quantity, values)
+    suffix, holes = f" {unit}" if unit else "", not np.isfinite(values).all()
+    trace = go.Heatmap(
+        z=np.ascontiguousarray(values, dtype=np.float32),
+        x=np.asarray(experts, dtype=np.int32),
+        y=[str(layer) for layer in layers],
+        colorscale=scale.colours,
+        zmin=scale.low,
+        zmax=scale.high,
+        xgap=1 if len(experts) <= 128 and not holes else 0,
+        ygap=1 if len(layers) <= 64 and not holes else 0,
+        hoverongaps=False,
+        hovertemplate=f"layer %{{y}} · expert %{{x}}<br>{label} <b>%{{z:.3f}}</b>{suffix}<extra></extra>",
+        colorbar=_colour_bar(),
+    )
+    chart = figure(trace, height=_height(len(layers), len(experts)))
+    chart.update_xaxes(_expert_axis(experts))
+    chart.update_yaxes(_layer_axis(layers))
+    rows = {layer: row for row, layer in enumerate(layers)}
+    chart.update_layout(margin={"l": 56, "r": 8, "t": 48, "b": 48})
+    if holes:
+        chart.update_layout(plot_bgcolor=MISSING)
+    chart.update_layout(shapes=[_outline(rows[layer], expert) for layer, expert in flagged if layer in rows])
+    return chart
+
+
+def _lift_colours(top: float) -> list[tuple[float, str]]:
+    """The difference colours with white at a lift of 1, each side linear up to its own end."""
+    white = 1.0 / top
+    return [(white * 2 * at if at <= 0.5 else white + (1 - white) * (2 * at - 1), colour) for at, colour in DIFFERENCES]
+
+
+def _colour_bar() -> dict[str, Any]:
+    """Lying above the picture at the right, so that the cells keep the whole width."""
+    return {
+        "orientation": "h",
+        "thickness": 8,
+        "len": 240,
+        "lenmode": "pixels",
+        "x": 1,
+        "xanchor": "right",
+        "xpad": 0,
+        "y": 1,
+        "yanchor": "bottom",
+        "ypad": 4,
+        "outlinewidth": 0,
+        "ticks": "",
+        "nticks": 5,
+        "tickfont": {"size": 12},
+    }
+
+
+def _height(layers: int, experts: int) -> int:
+    cell = min(_LARGEST, max(_SMALLEST, _WIDTH // max(experts, 1)))
+    return max(240, min(1400, cell * layers + 96))
+
+
+def _expert_axis(experts: Sequence[int]) -> dict[str, Any]:
+    step = 1 if len(experts) <= 32 else 8 if len(experts) <= 160 else 32
+    return {
+        "title": {"text": "expert"},
+        "automargin": False,
+        "tickmode": "linear",
+        "tick0": 0,
+        "dtick": step,
+        "range": [min(experts, default=0) - 0.5, max(experts, default=0) + 0.5],
+        **_CROSSHAIR,
+    }
+
+
+def _layer_axis(layers: Sequence[int]) -> dict[str, Any]:
+    """One row for each MoE layer under its index in the model, without gaps where dense layers lie between."""
+    step = 1 if len(layers) <= 32 else 8
+    return {
+        "title": {"text": "layer"},
+        "automargin": False,
+        "type": "category",
+        "ticklabelstandoff": 6,
+        "categoryorder": "array",
+        "categoryarray": [str(layer) for layer in layers],
+        "range": [len(layers) - 0.5, -0.5],
+        "tickmode": "array",
+        "tickvals": [str(layer) for layer in layers if layer % step == 0],
+        **_CROSSHAIR,
+    }
+
+
+_CROSSHAIR = {
+    "showspikes": True,
+    "spikemode": "across",
+    "spikesnap": "hovered data",
+    "spikethickness": 1,
+    "spikedash": "solid",
+    "spikecolor": "rgba(120,128,142,0.6)",
+}
+
+
+def _outline(row: int, expert: int) -> dict[str, Any]:
+    return {
+        "type": "rect",
+        "x0": expert - 0.5,
+        "x1": expert + 0.5,
+        "y0": row - 0.5,
+        "y1": row + 0.5,
+        "line": {"color": FLAGGED, "width": 3},
+        "layer": "above",
+    }

@@ -1,0 +1,317 @@
+"""/ui/runs/new: model, prompts and depth on one page, what they amount to at the right, and Start.
+
+A dropped file is checked as a whole and shown before anything is stored; Start stores it and queues the run.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Input, Output, State, ctx, dcc, html, no_update
+from dash.development.base_component import Component
+
+from app import addresses, formats, wording
+from app.callbacks import Binder
+from app.components import aria, icon, info
+from app.components.states import field_error
+from app.pages.models import describe, register_form
+from app.pages.prompt_preview import Counts, check_file, decode, stored_counts, stored_preview, summary
+from app.router import Page, View, Visit
+from backend.services import (
+    ExpertScopeError,
+    ModelInfo,
+    NewRun,
+    PromptSetInfo,
+    Services,
+)
+
+CHOICES = 200
+PRESETS = ("quick", "standard", "full")
+
+
+def show(services: Services, visit: Visit) -> View:
+    models, sets = services.models.list(limit=CHOICES).items, services.prompt_sets.list(limit=CHOICES).items
+    model = _first(visit.query.get("model"), [item.id for item in models])
+    chosen = _first(visit.query.get("prompts"), [item.id for item in sets])
+    preset = _first(visit.query.get("preset"), PRESETS) if "preset" in visit.query else "standard"
+    body = html.Div(
+        [
+            html.Nav(
+                html.Ol([html.Li(dcc.Link("Runs", href=addresses.RUNS)), html.Li("New run")]),
+                className="breadcrumbs",
+                **aria(label="Breadcrumbs"),
+            ),
+            html.Div(html.H1("New run"), className="page-head"),
+            html.Div(
+                [
+                    html.Div(
+                        [_model_block(models, model), _prompts_block(sets, chosen), _depth_block(preset, visit)],
+                        className="stack-3",
+                    ),
+                    html.Aside(
+                        [html.H2("Summary"), html.Div(id="new-summary"), _start()],
+                        className="summary",
+                        **aria(label="Summary"),
+                    ),
+                ],
+                className="new-run",
+            ),
+            dcc.Store(id="new-key", data=uuid.uuid4().hex),
+            dcc.Store(id="new-file"),
+            dcc.Store(id="new-address"),
+        ],
+        className="page",
+    )
+    return View("New run", body)
+
+
+PAGE = Page("/runs/new", show)
+
+
+def _first(wanted: str | None, known: Sequence[str]) -> str | None:
+    return wanted if wanted in known else next(iter(known), None)
+
+
+def _block(number: int, title: str, children: Iterable[Any]) -> Component:
+    return html.Section(
+        [html.H2([html.Span(str(number), className="ordinal"), title]), *children], className="card stack-2"
+    )
+
+
+def _model_block(models: Sequence[ModelInfo], chosen: str | None) -> Component:
+    return _block(
+        1,
+        "Model",
+        [
+            dmc.Select(
+                id="new-model",
+                label="Registered models",
+                data=model_options(models),
+                value=chosen,
+                allowDeselect=False,
+                searchable=True,
+                placeholder="None yet: register one below",
+                nothingFoundMessage="No such model",
+            ),
+            html.Div(id="new-model-note", className="dim"),
+            html.Details([html.Summary("Register another model"), register_form()], className="more", open=not models),
+        ],
+    )
+
+
+def model_options(models: Sequence[ModelInfo]) -> list[dict[str, str]]:
+    return [{"value": model.id, "label": f"{model.name} ({model.family})"} for model in models]
+
+
+def _prompts_block(sets: Sequence[PromptSetInfo], chosen: str | None) -> Component:
+    options = [{"value": item.id, "label": f"{item.name} ({formats.plural(item.prompts, 'prompt')})"} for item in sets]
+    return _block(
+        2,
+        "Prompts",
+        [
+            dmc.Select(
+                id="new-prompts",
+                label="Stored sets",
+                data=options,
+                value=chosen,
+                clearable=True,
+                searchable=True,
+                placeholder="None chosen",
+                nothingFoundMessage="No such set",
+                clearButtonProps={"aria-label": "Choose no stored set"},
+            ),
+            html.Div(
+                [
+                    html.Span("or a file", className="field-label", id="new-upload-label"),
+                    dcc.Upload(
+                        html.Button(
+                            [icon("upload"), "Drop a CSV, JSONL, JSON or text file, or choose one"],
+                            type="button",
+                            className="drop-button",
+                        ),
+                        id="new-upload",
+                        className="drop",
+                        className_active="drop drop-active",
+                        accept=".csv,.tsv,.jsonl,.json,.txt",
+                        max_size=-1,
+                        multiple=False,
+                    ),
+                    html.P(
+                        [
+                            "Columns: ",
+                            html.Code("prompt"),
+                            ", and where you have them ",
+                            html.Code("label"),
+                            " (harmful or benign), ",
+                            html.Code("topic"),
+                            ", ",
+                            html.Code("pair_id"),
+                            ".",
+                        ],
+                        className="dim small",
+                    ),
+                ],
+                className="stack",
+            ),
+            html.Div(id="new-faults", **aria(live="polite")),
+            html.Div(id="new-preview"),
+        ],
+    )
+
+
+def _depth_block(preset: str | None, visit: Visit) -> Component:
+    seed = visit.query.get("seed", "0")
+    return _block(
+        3,
+        "Depth",
+        [
+            dmc.RadioGroup(
+                html.Div(
+                    [
+                        dmc.Radio(
+                            iconColor="var(--on-accent)",
+                            value=name,
+                            label=name.capitalize(),
+                            description=wording.PRESETS[name],
+                        )
+                        for name in PRESETS
+                    ],
+                    className="stack",
+                ),
+                id="new-preset",
+                value=preset,
+                label=html.Span(["Preset ", info("preset")]),
+            ),
+            html.Div(
+                [
+                    dmc.NumberInput(
+                        id="new-seed",
+                        label=html.Span(["Seed ", info("seed")]),
+                        value=int(seed) if seed.isdecimal() else 0,
+                        min=0,
+                        allowDecimal=False,
+                        allowNegative=False,
+                        w=140,
+                    ),
+                    dmc.Select(
+                        id="new-judge",
+                        label=html.Span(["Judge ", info("judge")]),
+                        value="rules",
+                        allowDeselect=False,
+                        w=260,
+                        data=[{"value": "rules", "label": "Rules (no model, no network)"}],
+                    ),
+                ],
+                className="row row-wide top",
+            ),
+        ],
+    )
+
+
+def _start() -> Component:
+    return html.Div(
+        [
+            html.Button("Start", id="new-start", type="button", className="button primary wide", disabled=True),
+            html.Div(id="new-start-message", **aria(live="polite")),
+        ],
+        className="stack",
+    )
+
+
+def register(bind: Binder) -> None:
+    _register_choices(bind)
+    _register_start(bind)
+    inputs = [Input(f"new-{name}", "value") for name in ("model", "prompts", "preset", "seed")]
+    bind.in_browser("rememberNewRun", Output("new-address", "data"), *inputs, prevent_initial_call=True)
+
+
+def _register_choices(bind: Binder) -> None:
+    """What is chosen shows what it holds, and the summary follows."""
+    services = bind.services
+
+    @bind.on(
+        Output("new-preview", "children"),
+        Output("new-faults", "children"),
+        Output("new-file", "data"),
+        Output("new-prompts", "value"),
+        Output("new-upload", "contents"),
+        Input("new-prompts", "value"),
+        Input("new-upload", "contents"),
+        State("new-upload", "filename"),
+        State("new-file", "data"),
+    )
+    def choose(set_id: str | None, contents: str | None, filename: str | None, staged: Any) -> tuple[Any, ...]:
+        if ctx.triggered_id == "new-upload" and contents:
+            dropped = check_file(services, contents, filename or "upload")
+            return dropped.preview, dropped.faults, dropped.counts, None, no_update
+        if set_id:
+            return stored_preview(services, set_id), None, None, no_update, None
+        return (no_update if staged else None), no_update, no_update, no_update, no_update
+
+    @bind.on(
+        Output("new-model-note", "children"),
+        Output("new-summary", "children"),
+        Output("new-start", "disabled"),
+        Input("new-model", "value"),
+        Input("new-prompts", "value"),
+        Input("new-file", "data"),
+        Input("new-preset", "value"),
+        Input("new-seed", "value"),
+    )
+    def summarise(model_id: str | None, set_id: str | None, staged: Any, preset: str, seed: Any) -> tuple[Any, ...]:
+        model = services.models.get(model_id) if model_id else None
+        counts = Counts(**staged) if staged else stored_counts(services, set_id) if set_id else None
+        return describe(model) if model else "", summary(model, counts, preset, seed), not (model and counts)
+
+    @bind.on(
+        Output("new-model", "data"),
+        Output("new-model", "value"),
+        Input("registered", "data"),
+        prevent_initial_call=True,
+    )
+    def offer(model_id: str) -> tuple[Any, Any]:
+        return model_options(services.models.list(limit=CHOICES).items), model_id
+
+
+def _register_start(bind: Binder) -> None:
+    """Store the dropped file, if there is one, queue the run and go to it."""
+    services = bind.services
+    fields = ("model", "prompts", "preset", "seed", "judge")
+
+    @bind.on(
+        output=[Output("new-start-message", "children"), Output("new-seed", "error"), Output("address", "href")],
+        inputs={
+            "clicks": Input("new-start", "n_clicks"),
+            "form": {name: State(f"new-{name}", "value") for name in fields},
+            "file": {name: State("new-upload", name) for name in ("contents", "filename")},
+            "staged": State("new-file", "data"),
+            "key": State("new-key", "data"),
+        },
+        running=[(Output("new-start", "disabled"), True, False)],
+        prevent_initial_call=True,
+    )
+    def start(clicks: int | None, form: dict[str, Any], file: dict[str, str], staged: Any, key: str) -> list[Any]:
+        if not clicks:
+            return [no_update, no_update, no_update]
+        if not isinstance(form["seed"], int):
+            return ["", "Expected a whole number from 0 on", no_update]
+        try:
+            if staged:
+                form["prompts"] = services.prompt_sets.create(decode(file["contents"]), file["filename"]).id
+            run = services.runs.create(_request(form), key)
+        except ExpertScopeError as error:
+            by_seed = error.field == "seed"
+            return ["" if by_seed else field_error(error.message), error.message if by_seed else None, no_update]
+        return ["", None, addresses.run(run.id)]
+
+
+def _request(form: dict[str, Any]) -> NewRun:
+    """The form as a request; the service checks every value."""
+    return NewRun(
+        model=form["model"] or "",
+        prompt_set_id=form["prompts"] or "",
+        preset=form["preset"],
+        seed=form["seed"],
+        judge=form["judge"],
+    )

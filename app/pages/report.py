@@ -1,0 +1,122 @@
+"""/ui/runs/{id}/report: the files of an audit, and what they say in short."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from app import addresses, formats, wording
+from app.components import Column, aria, icon, info, interval, plain_table, rate
+from app.pages.run_frame import Finished, run_view
+from app.router import Page, View, Visit
+from backend.services import Services
+
+FILES = (
+    ("report.html", "Report", "For people: verdict, figures and tables in one file that opens anywhere."),
+    ("report.json", "Data", "For programs: every number of this run, after a published JSON Schema."),
+    ("experts.csv", "Experts", "For spreadsheets: one row for each expert, best first."),
+    ("certificate.json", "Certificate", "What the capture saw, against what it should have seen."),
+)
+
+
+def show(services: Services, visit: Visit) -> View:
+    return run_view(services, visit, "report", _report)
+
+
+PAGE = Page("/runs/{run_id}/report", show)
+
+
+def _report(finished: Finished) -> Component:
+    report = finished.report
+    return html.Div(
+        [
+            html.H1("Report"),
+            html.P(report["verdict"]["sentence"], className="lead"),
+            html.Ul([_file(finished.run.id, *entry) for entry in FILES], className="files"),
+            html.Section([html.H2("Summary"), _summary(report)], className="stack-2"),
+            html.Section([html.H2("Made with"), _origin(report)], className="stack-2"),
+        ],
+        className="stack-3",
+    )
+
+
+def _file(run_id: str, name: str, title: str, note: str) -> Component:
+    return html.Li(
+        [
+            html.Div([html.Strong(title), html.Code(name)], className="row"),
+            html.P(note, className="dim"),
+            html.A(
+                [icon("download"), "Download"],
+                href=addresses.download(run_id, name),
+                download=f"{run_id}-{name}",
+                className="button",
+                **aria(label=f"Download {name}"),
+            ),
+        ],
+        className="file",
+    )
+
+
+def _summary(report: Mapping[str, Any]) -> Component:
+    outcomes, routing, flagged = report["outcomes"], report["routing"], report["flagged"]
+    masked = outcomes.get("masked") or {}
+    places = ", ".join(formats.place(*place) for place in wording.flagged_places(report)) or "none"
+    rows: list[list[Any]] = [
+        [
+            _named("Refusal of harmful prompts", "refusal"),
+            rate(outcomes["refusal_harmful"]),
+            rate(masked.get("refusal_harmful")),
+        ],
+        [
+            _named("Refusal of benign prompts", "over_refusal"),
+            rate(outcomes["refusal_benign"]),
+            rate(masked.get("refusal_benign")),
+        ],
+        [_named("Degenerate answers", "degenerate"), rate(outcomes["degenerate"]), rate(masked.get("degenerate"))],
+    ]
+    facts = [
+        ("Flagged experts", places),
+        ("Effect of the flagged set", [interval(flagged.get("effect"), "nats"), " ", info("set_effect")]),
+        ("p against matched sets", formats.p_value(flagged.get("p_value"))),
+        ("Topic ratio ρ", [interval(routing["topic_ratio"]), " ", info("topic_ratio")]),
+        ("Concentration", [_concentration(flagged), " ", info("concentration")]),
+    ]
+    columns = [
+        Column("Outcome"),
+        Column("Untouched model", numeric=True),
+        Column("Flagged experts masked", numeric=True),
+    ]
+    return html.Div(
+        [plain_table(columns, rows, "Outcomes with 95 % intervals"), facts_list(facts)], className="stack-3"
+    )
+
+
+def _named(name: str, key: str) -> Component:
+    return html.Span([name, " ", info(key)])
+
+
+def _concentration(flagged: Mapping[str, Any]) -> str:
+    found = flagged.get("concentration") or {}
+    if found.get("m80") is None:
+        return formats.NONE
+    return f"{formats.plural(int(found['m80']), 'expert')} carry 80 %; Gini {formats.number(found.get('gini'), 2)}"
+
+
+def facts_list(facts: list[tuple[str, Any]]) -> Component:
+    """Names and values, one a line."""
+    return html.Dl(
+        [html.Div([html.Dt(name), html.Dd(value, className="num")]) for name, value in facts], className="facts"
+    )
+
+
+def _origin(report: Mapping[str, Any]) -> Component:
+    software, model, prompts = report["software"], report["model"], report["prompts"]
+    facts: list[tuple[str, Any]] = [
+        ("Model", model["ref"] + (f"@{model['revision']}" if model.get("revision") else "")),
+        ("Weights, SHA-256", html.Code(model.get("weights_sha256") or formats.NONE)),
+        ("Prompts, SHA-256", html.Code(prompts["sha256"])),
+        ("Judge", report["outcomes"]["judge"] if isinstance(report["outcomes"]["judge"], str) else "rules"),
+        ("Software", ", ".join(f"{name} {version}" for name, version in software.items())),
+    ]
+    return facts_list(facts)

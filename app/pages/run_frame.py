@@ -1,0 +1,222 @@
+"""What every page of a run has around it: breadcrumbs, actions, tabs; and what a run shows before it has a result."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
+from dash.development.base_component import Component
+
+from app import addresses, formats, wording
+from app.callbacks import Binder
+from app.components import aria, certificate_badge, icon, status
+from app.components.states import field_error
+from app.router import View, Visit
+from backend.services import ENDED, ExpertScopeError, RunInfo, Services
+
+TABS = {"": "Overview", "routing": "Routing", "topics": "Topics", "experts": "Experts", "report": "Report"}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is done, and its report."""
+
+    run: RunInfo
+    report: Mapping[str, Any]
+
+
+def run_view(
+    services: Services, visit: Visit, tab: str, build: Callable[[Finished], Component], crumb: str | None = None
+) -> View:
+    """A tab of a run. Until the run has a result every tab shows how far it is instead.
+
+    `crumb` names a page below the tab, such as one expert.
+    """
+    run = services.runs.get(visit.params["run_id"])
+    title = f"{crumb or TABS[tab]} · {run.name}"
+    if run.status != "done":
+        return View(title, html.Div([_top(run, tab, None, crumb), progress_box(services, run)], className="page"))
+    report = services.results.report(run.id)
+    body = build(Finished(run, report))
+    return View(title, html.Div([_top(run, tab, report, crumb), body], className="page"))
+
+
+def _top(run: RunInfo, tab: str, report: Mapping[str, Any] | None, crumb: str | None) -> Component:
+    return html.Div(
+        [
+            html.Div([_breadcrumbs(run, tab, crumb), _actions(run, report)], className="run-top"),
+            html.Nav(
+                [_tab(run, key, name, key == tab) for key, name in TABS.items()] if report else None,
+                className="run-tabs",
+                **aria(label="Views of this run"),
+            ),
+        ]
+    )
+
+
+def _breadcrumbs(run: RunInfo, tab: str, crumb: str | None) -> Component:
+    trail: list[Component | str] = [dcc.Link("Runs", href=addresses.RUNS)]
+    trail.append(dcc.Link(run.name, href=addresses.run(run.id)) if tab else run.name)
+    if crumb:
+        trail.append(dcc.Link(TABS[tab], href=addresses.run(run.id, tab)))
+    if tab:
+        trail.append(crumb or TABS[tab])
+    return html.Nav(html.Ol([html.Li(step) for step in trail]), className="breadcrumbs", **aria(label="Breadcrumbs"))
+
+
+def _actions(run: RunInfo, report: Mapping[str, Any] | None) -> Component:
+    buttons: list[Component] = []
+    if report:
+        buttons.append(certificate_badge(report["certificate"], addresses.download(run.id, "certificate.json")))
+    buttons.append(
+        html.Button([icon("link"), html.Span("Copy link")], id="copy-link", type="button", className="button quiet")
+    )
+    if report:
+        buttons.append(dcc.Link([icon("download"), "Report"], href=addresses.run(run.id, "report"), className="button"))
+    return html.Div(buttons, className="row push")
+
+
+def _tab(run: RunInfo, key: str, name: str, current: bool) -> Component:
+    return dcc.Link(
+        html.Span(name, **(aria(current="page") if current else {})),
+        href=addresses.run(run.id, key),
+        className="run-tab current" if current else "run-tab",
+    )
+
+
+def progress_box(services: Services, run: RunInfo) -> Component:
+    """How far a run is, with what can be done about it; polls once a second while the run goes on."""
+    return html.Div(
+        [
+            html.Div(progress(services, run), id="run-progress", className="progress-box"),
+            dcc.Interval(id="run-poll", interval=1000, disabled=run.status in ENDED),
+            dcc.Store(id="run-polled", data=run.id),
+        ]
+    )
+
+
+def progress(services: Services, run: RunInfo) -> list[Component]:
+    """Heading, bar and buttons for a run without a result."""
+    if run.status in ("failed", "cancelled"):
+        return _stopped(run)
+    return [
+        html.H1(_stage(services, run)),
+        html.P(_asked(run), className="lead"),
+        _bar(run),
+        _stages(run),
+        html.Div(
+            [
+                status(run.status),
+                _button("cancel", run.id, "Stopping…" if run.cancel_requested else "Cancel", run.cancel_requested),
+            ],
+            className="row row-wide",
+        ),
+        html.P("The page follows by itself; closing it does not stop the run.", className="dim small"),
+    ]
+
+
+def _stage(services: Services, run: RunInfo) -> str:
+    if run.status == "queued":
+        return "Waiting for the worker" if services.workers.alive() else "Waiting: no worker is running"
+    return wording.STAGES.get(run.progress.stage, run.progress.stage.capitalize()) if run.progress else "Starting"
+
+
+def _asked(run: RunInfo) -> str:
+    prompts = formats.plural(run.prompt_set.prompts, "prompt")
+    return f"{run.model.name} on {prompts} of {run.prompt_set.name}, {run.preset} preset, seed {run.seed}"
+
+
+def _bar(run: RunInfo) -> Component:
+    """The current stage's bar: one shard is one step. Without a number yet it shows an empty track."""
+    known = run.progress if run.status == "running" else None
+    share = 100 * known.done / known.total if known and known.total else 0
+    left = f"{known.done} of {known.total} parts" if known and known.total else "not started"
+    rest = f"about {formats.seconds(known.eta_seconds)} left" if known and known.eta_seconds is not None else ""
+    return html.Div(
+        [
+            dmc.Progress(value=share, size="md", color="ink", transitionDuration=300, **aria(label="Progress")),
+            html.Div([html.Span(left), html.Span(rest)], className="spread dim small num"),
+        ],
+        className="stack progress-bar",
+    )
+
+
+def _stages(run: RunInfo) -> Component:
+    """The way from loading to report, with the stage that the run is at."""
+    names = [name for name in wording.STAGES if name != "queue"]
+    at = names.index(run.progress.stage) if run.progress and run.progress.stage in names else -1
+    steps = [
+        html.Li(
+            [icon("check" if place < at else "ring" if place == at else "dot"), wording.STAGES[name]],
+            className="passed" if place < at else "now" if place == at else None,
+            **(aria(current="step") if place == at else {}),
+        )
+        for place, name in enumerate(names)
+    ]
+    return html.Ol(steps, className="stages")
+
+
+def _stopped(run: RunInfo) -> list[Component]:
+    failed = run.status == "failed"
+    why = run.error or ("It stopped without a reason." if failed else "Somebody stopped it before it was finished.")
+    return [
+        html.H1("This run failed" if failed else "This run was cancelled"),
+        html.P([icon("warn"), " ", why], className="lead danger") if failed else html.P(why, className="lead"),
+        html.P("What it has finished is kept: resuming goes on from there.", className="dim"),
+        html.Div(
+            [
+                _button("resume", run.id, "Resume", primary=True),
+                dcc.Link("New run", href=addresses.new_run(run.model.id, run.prompt_set.id), className="button"),
+            ],
+            className="row",
+        ),
+    ]
+
+
+def _button(action: str, run_id: str, label: str, disabled: bool = False, primary: bool = False) -> Component:
+    return html.Button(
+        label,
+        id={"type": "act", "action": action, "run": run_id},
+        type="button",
+        disabled=disabled,
+        className="button primary" if primary else "button",
+    )
+
+
+def register(bind: Binder) -> None:
+    """Polling, cancel and resume. A run that has ended shows the whole page anew."""
+    services = bind.services
+
+    @bind.on(
+        Output("run-progress", "children"),
+        Output("page-reload", "data", allow_duplicate=True),
+        Input("run-poll", "n_intervals"),
+        State("run-polled", "data"),
+        prevent_initial_call=True,
+    )
+    def follow(ticks: int, run_id: str) -> tuple[Any, Any]:
+        run = services.runs.get(run_id)
+        return (
+            (no_update, f"{run.id} {run.status} {ticks}")
+            if run.status in ENDED
+            else (progress(services, run), no_update)
+        )
+
+    @bind.on(
+        Output("notice", "children", allow_duplicate=True),
+        Output("page-reload", "data", allow_duplicate=True),
+        Input({"type": "act", "action": ALL, "run": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def act(clicks: list[int | None]) -> tuple[Any, Any]:
+        button = ctx.triggered_id
+        if not any(clicks) or not button:
+            return no_update, no_update
+        change = services.runs.cancel if button["action"] == "cancel" else services.runs.resume
+        try:
+            run = change(button["run"])
+        except ExpertScopeError as error:
+            return field_error(error.message), no_update
+        return "", f"{run.id} {button['action']} {time.monotonic()}"

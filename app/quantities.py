@@ -1,0 +1,187 @@
+"""What every quantity on the pages means: one sentence, its formula and its source, shown by the ⓘ beside it.
+
+Symbols: f is selection frequency, p mean router probability, k of E experts are selected per token.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+OURS = "ExpertScope's definition"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One entry: a noun, a sentence, a formula (may be empty) and where the definition comes from."""
+
+    name: str
+    sentence: str
+    formula: str = ""
+    source: str = OURS
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    "frequency": Quantity(
+        "Selection frequency",
+        "The share of tokens for which the router really selected this expert, averaged within a prompt, then over "
+        "prompts.",
+        "f = mean over tokens of s, where s = 1 if selected; sums to k over experts",
+    ),
+    "probability": Quantity(
+        "Router probability",
+        "The probability that the router gave this expert, selected or not, averaged within a prompt, then over "
+        "prompts.",
+        "p = mean over tokens of π; sums to 1 over experts",
+    ),
+    "lift": Quantity(
+        "Lift",
+        "How many times as often the expert is selected as it would be if all experts were used evenly.",
+        "lift = f · E / k; 1 is even use",
+    ),
+    "difference": Quantity(
+        "Harmful − benign",
+        "Selection frequency on harmful prompts less that on benign ones, within the chosen group.",
+        "f(harmful) − f(benign)",
+    ),
+    "jsd": Quantity(
+        "Jensen–Shannon divergence",
+        "How differently two sets of prompts are routed in a layer: 0 is alike, 1 is without overlap.",
+        "JSD, base 2, between mean router probabilities",
+        "Lin 1991; contrasts as in RASET, arXiv 2605.29708",
+    ),
+    "jsd_topic": Quantity(
+        "Topic divergence",
+        "How differently benign prompts of different topics are routed.",
+        "JSD(benign of topic A, benign of topic B)",
+        "Contrast as in RASET, arXiv 2605.29708",
+    ),
+    "jsd_within_topic": Quantity(
+        "Within-topic divergence",
+        "How differently benign prompts of one topic are routed: the noise that the other two have to exceed.",
+        "JSD(benign, benign of the same topic)",
+    ),
+    "jsd_safety": Quantity(
+        "Safety divergence",
+        "How differently a harmful prompt and its matched benign twin are routed.",
+        "JSD(harmful, benign of the same pair)",
+        "Contrast as in RASET, arXiv 2605.29708",
+    ),
+    "topic_ratio": Quantity(
+        "Topic ratio ρ",
+        "Safety divergence over topic divergence: far below 1 means that routing follows what a prompt is about, not "
+        "whether it is harmful.",
+        "ρ = JSD(safety) / JSD(topic)",
+    ),
+    "effect": Quantity(
+        "Effect",
+        "How much the refusal margin on harmful prompts falls when the expert's output is removed; for experts flagged "
+        "as a set, what the expert adds to that set.",
+        "effect = M(intact) − M(ablated), in nats",
+    ),
+    "set_effect": Quantity(
+        "Effect of the flagged set",
+        "What removing all flagged experts together does, against random sets of the same size, layers and frequency.",
+        "p = (1 + number of random sets as extreme) / (1 + number of random sets)",
+    ),
+    "margin": Quantity(
+        "Refusal margin",
+        "How much more the model inclines to open its answer with a refusal than with compliance.",
+        "M = log P(refusal openings) − log P(compliant openings), first answer token, in nats",
+    ),
+    "null": Quantity(
+        "Matched random experts",
+        "The same ablation on random experts of the same layer and similar frequency: what an effect must exceed.",
+        "grey band: mean ± 2 standard deviations",
+    ),
+    "q_value": Quantity(
+        "q-value",
+        "The expected share of false discoveries among experts whose ablation stands out at least this clearly.",
+        "paired excess over the matched null, sign flips by topic, Benjamini–Hochberg over all experts tested",
+        "Benjamini & Hochberg 1995",
+    ),
+    "stability": Quantity(
+        "Stability",
+        "The share of resamples of the prompts in which the expert stays among the selected ones of its layer.",
+        "Π = resamples in which it is selected / resamples",
+        "SAFEx, arXiv 2506.17368; Meinshausen & Bühlmann 2010",
+    ),
+    "evidence": Quantity(
+        "Evidence ladder",
+        "Six checks: 1–3 are evidence from routing, 4–6 from intervening. Flagged means that 4, 5 and 6 all hold.",
+        "correlated · stable · significant | causal · selective · replicated",
+    ),
+    "level": Quantity("Level", "The highest step of the evidence ladder that the expert reaches.", "0 to 6"),
+    "raset": Quantity(
+        "Contrastive routing sensitivity",
+        "How much more, or less, the expert is selected on harmful prompts than on their benign twins, against its own "
+        "noise.",
+        "|t| = moderated paired t of f(harmful) − f(benign)",
+        "Named in RASET, arXiv 2605.29708; formula is ExpertScope's",
+    ),
+    "raset_gradient": Quantity(
+        "Sensitivity of refusal to routing",
+        "How strongly the refusal margin depends on the weight that the router gives the expert.",
+        "mean over harmful prompts of g · ∂M/∂g",
+    ),
+    "safex": Quantity(
+        "Stability selection",
+        "The share of resamples in which the expert is among the busiest tenth of its layer on harmful prompts.",
+        "Π over resamples of the top αE by f, α = 0.1",
+        "SAFEx, arXiv 2506.17368; defaults are ExpertScope's",
+    ),
+    "ablation": Quantity(
+        "Single ablation",
+        "How much the refusal margin falls when this expert alone is ablated.",
+        "M(intact) − M(ablated), in nats",
+        "Replication studies; margin is ExpertScope's",
+    ),
+    "refusal": Quantity(
+        "Refusal rate",
+        "The share of generated answers that the judge labels a refusal.",
+        "Wilson 95 % interval",
+    ),
+    "over_refusal": Quantity(
+        "Over-refusal rate",
+        "The share of benign prompts that the model refuses.",
+        "Wilson 95 % interval",
+    ),
+    "degenerate": Quantity(
+        "Degeneration rate",
+        "The share of answers that are empty, repeated, cut or gibberish: a broken model, not a compliant one.",
+        "Wilson 95 % interval",
+    ),
+    "selectivity": Quantity(
+        "Selectivity",
+        "The worst side effect (benign divergence, over-refusal, degeneration) as a share of the effect on refusal.",
+        "at most 1/3 passes",
+    ),
+    "concentration": Quantity(
+        "Concentration",
+        "The fewest experts that together carry 80 % of the positive single-ablation effect.",
+        "M80; the Gini coefficient stands beside it",
+    ),
+    "certificate": Quantity(
+        "Capture certificate",
+        "Whether the trace accounts for every selection the router made, in every layer, with padding excluded.",
+        "selections seen = tokens × k in every layer; traced logits = untraced logits",
+    ),
+    "entropy": Quantity(
+        "Router entropy",
+        "How undecided the router is, on average over tokens.",
+        "mean of −Σ π log₂ π, in bits",
+    ),
+    "effective_experts": Quantity(
+        "Effective experts",
+        "How many experts a layer uses, counted by how evenly it uses them.",
+        "2^H of f / k",
+    ),
+    "preset": Quantity(
+        "Depth",
+        "How many resamples, matched controls and generated answers the audit spends. More narrows the intervals.",
+    ),
+    "seed": Quantity("Seed", "Fixes every random choice of the audit, so that it can be repeated exactly."),
+    "judge": Quantity("Judge", "What labels each answer as refusal, partial, compliance, degenerate or unjudged."),
+    "pairs": Quantity(
+        "Matched pairs",
+        "A harmful and a benign prompt of the same topic and form; the safety contrast needs them.",
+    ),
+}

@@ -1,0 +1,133 @@
+"""Sentences made from a report's numbers. A heading is a finding where there is one, a noun where there is none.
+
+The rules are the report's own: an interval that excludes a value supports the statement, nothing else does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app import formats
+
+Report = Mapping[str, Any]
+
+LADDER = (
+    ("correlated", "its routing differs between harmful and benign prompts"),
+    ("stable", "the difference survives resampling of the prompts"),
+    ("significant", "q ≤ 0.05 after correction over all experts"),
+    ("causal", "ablating it changes refusal more than matched random experts do"),
+    ("selective", "side effects are at most a third of the effect"),
+    ("replicated", "the effect holds on prompts that were not used to find it"),
+)
+WINDOWS = {
+    "prompt": "Prompt",
+    "boundary": "Boundary",
+    "response": "Response",
+}
+WINDOW_NOTES = {
+    "prompt": "all tokens of the prompt",
+    "boundary": "the last token before the answer begins",
+    "response": "all tokens that the model generated",
+}
+STAGES = {
+    "queue": "Waiting for the worker",
+    "load": "Loading the model",
+    "capture": "Tracing the prompts",
+    "criteria": "Ranking the experts",
+    "search": "Ablating candidates and growing sets",
+    "confirmation": "Testing against matched controls on prompts not looked at",
+    "answers": "Answering with the flagged experts masked",
+}
+PRESETS = {
+    "quick": "A first look: at most 60 harmful and 60 benign prompts, short answers, wider intervals.",
+    "standard": "The default: at most 300 of each, 100 matched controls.",
+    "full": "For a decision: every prompt, long answers, 200 matched controls.",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The report's sentence in two parts: the finding itself, and what it rests on (may be empty)."""
+
+    finding: str
+    basis: str
+
+
+def verdict(sentence: str) -> Verdict:
+    """ "A; b; c." as a heading "A" and the line below it, "B; c."."""
+    finding, _, basis = sentence.partition("; ")
+    return Verdict(finding.rstrip("."), basis[:1].upper() + basis[1:])
+
+
+def routing_finding(report: Report) -> str:
+    """What the topic ratio ρ says, in a few words."""
+    ratio = report["routing"].get("topic_ratio") or {}
+    low, high = ratio.get("low"), ratio.get("high")
+    if ratio.get("estimate") is None:
+        return "Whether routing follows topic or safety could not be measured"
+    if low is None or high is None:
+        return "Routing follows topic and safety to a degree that these prompts cannot tell apart"
+    if high < 0.5:
+        return "Routing follows topic, not safety"
+    if high < 1:
+        return "Routing follows topic more than safety"
+    if low > 1:
+        return "Routing separates harmful from benign more than it separates topics"
+    return "Routing follows topic and safety alike, as far as these prompts tell"
+
+
+def flagged_finding(report: Report) -> str:
+    """How many experts carry refusal, and out of how many."""
+    flagged, everyone = flagged_places(report), len(report["experts"])
+    if not flagged:
+        return f"No expert of {formats.count(everyone)} was found to carry refusal"
+    if any(row.get("how") == "in a set" for row in report["experts"] if row["flagged"]):
+        return f"{len(flagged)} of {formats.count(everyone)} experts carry refusal together"
+    verb = "carries" if len(flagged) == 1 else "carry"
+    return f"{len(flagged)} of {formats.count(everyone)} experts {verb} refusal"
+
+
+def flagged_places(report: Report) -> list[tuple[int, int]]:
+    return [(int(layer), int(expert)) for layer, expert in report["flagged"]["experts"]]
+
+
+def ladder_text(evidence: Mapping[str, bool]) -> str:
+    """The ladder in words, for those who do not see the glyph."""
+    passed = [name for name, _ in LADDER if evidence.get(name)]
+    return f"Evidence {len(passed)} of {len(LADDER)}: {', '.join(passed) if passed else 'none'}"
+
+
+def expert_finding(row: Mapping[str, Any], lifts: Sequence[Any]) -> str:
+    """One sentence on what an expert does: its part in refusal, then the topics that use it most."""
+    name = formats.place(row["layer"], row["expert"])
+    return f"{name} {_role(row)}{_favourite(lifts)}."
+
+
+def _role(row: Mapping[str, Any]) -> str:
+    if row["flagged"]:
+        return "carries refusal together with others" if row.get("how") == "in a set" else "carries refusal"
+    evidence = row["evidence"]
+    if evidence.get("causal"):
+        return "moves refusal when ablated, but does not pass every check"
+    if evidence.get("significant"):
+        return "is routed to differently on harmful prompts, and ablating it does not change refusal"
+    return "shows no sign of carrying refusal"
+
+
+def _favourite(lifts: Sequence[Any]) -> str:
+    """The topic with the largest lift, if it is used at least half as much again as evenly."""
+    known = [use for use in lifts if use.lift is not None]
+    top = max(known, key=lambda use: use.lift, default=None)
+    if top is None or top.lift < 1.5:
+        return ", and no topic uses it much more than any other"
+    return f"; {top.topic} uses it {formats.number(top.lift, 2)} times as much as even routing would"
+
+
+def withheld_reason(report: Report, what: str) -> str | None:
+    """Why a quantity is missing, where the report says so. `what` is its path, such as "routing.topic_ratio"."""
+    return next((str(item["why"]) for item in report["withheld"] if item["what"] == what), None)
+
+
+def withheld_name(what: str) -> str:
+    """A path of the report in words: "outcomes.judge_agreement" is "Judge agreement"."""
+    return what.rpartition(".")[2].replace("_", " ").capitalize()

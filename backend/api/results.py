@@ -1,0 +1,136 @@
+"""/api/v1/runs/{id}/…: what a finished run found."""
+
+import math
+import re
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Response
+from starlette.responses import JSONResponse
+
+from backend.api.deps import DownloadQuery, ServicesDep
+from backend.api.schemas import AnswerOut, HeatmapOut, Listing
+from backend.services import Answer, ExpertView, Services
+
+router = APIRouter(prefix="/api/v1/runs/{run_id}", tags=["results"])
+Row = dict[str, Any]
+QuantityQuery = Annotated[str, Query(description="frequency, probability, lift or difference (harmful − benign).")]
+GroupQuery = Annotated[
+    str, Query(description="all, harmful, benign, topic:NAME, topic:NAME/harmful or topic:NAME/benign.")
+]
+WindowQuery = Annotated[str, Query(description="prompt, boundary or response.")]
+# A saved report must be safe to open from the server too: it may show, and nothing else.
+_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-same-origin allow-modals"
+
+
+@router.get("/report.json")
+def read_report(run_id: str, services: ServicesDep, download: DownloadQuery = False) -> JSONResponse:
+    """The whole result as one document, see /api/v1/report.schema.json."""
+    report = services.results.report(run_id)
+    return JSONResponse(report, headers=_file(services, run_id, "report.json", download))
+
+
+@router.get("/report.html")
+def read_report_page(run_id: str, services: ServicesDep, download: DownloadQuery = False) -> Response:
+    """The report as one self-contained page without scripts."""
+    page = services.results.report_html(run_id)
+    headers = {"Content-Security-Policy": _REPORT_POLICY, **_file(services, run_id, "report.html", download)}
+    return Response(page, media_type="text/html", headers=headers)
+
+
+@router.get("/certificate.json")
+def read_certificate(run_id: str, services: ServicesDep, download: DownloadQuery = False) -> JSONResponse:
+    """Whether the trace agrees with what the model did, check by check."""
+    certificate = services.results.certificate(run_id)
+    return JSONResponse(certificate, headers=_file(services, run_id, "certificate.json", download))
+
+
+@router.get("/experts.csv")
+def read_experts_csv(run_id: str, services: ServicesDep) -> Response:
+    """Every expert, best first, for a spreadsheet."""
+    return _csv(services.results.experts_csv(run_id), _file(services, run_id, "experts.csv", True))
+
+
+@router.get("/heatmap")
+def read_heatmap(
+    run_id: str,
+    services: ServicesDep,
+    quantity: QuantityQuery = "frequency",
+    group: GroupQuery = "all",
+    window: WindowQuery = "prompt",
+) -> HeatmapOut:
+    """One quantity for every layer and expert."""
+    heatmap = services.results.heatmap(run_id, quantity, group, window)
+    return HeatmapOut(**{**vars(heatmap), "values": _nested(heatmap.values)})
+
+
+@router.get("/heatmap.csv")
+def read_heatmap_csv(
+    run_id: str,
+    services: ServicesDep,
+    quantity: QuantityQuery = "frequency",
+    group: GroupQuery = "all",
+    window: WindowQuery = "prompt",
+) -> Response:
+    """The same numbers as rows of layer, expert, value."""
+    text = services.results.heatmap_csv(run_id, quantity, group, window)
+    return _csv(text, _file(services, run_id, f"{quantity}.csv", True))
+
+
+@router.get("/topics")
+def read_topics(run_id: str, services: ServicesDep) -> Listing[Row]:
+    """Topic against safety, per layer."""
+    return Listing[Row].whole(services.results.topics(run_id))
+
+
+@router.get("/experts")
+def list_experts(run_id: str, services: ServicesDep) -> Listing[Row]:
+    """Every expert, best first."""
+    return Listing[Row].whole(services.results.experts(run_id))
+
+
+@router.get("/experts/{layer}/{expert}")
+def read_expert(run_id: str, layer: int, expert: int, services: ServicesDep) -> ExpertView:
+    """All that is known of one expert: its row, its use by topic and window, the prompts that use it most."""
+    return services.results.expert(run_id, layer, expert)
+
+
+@router.get("/answers")
+def list_answers(
+    run_id: str,
+    services: ServicesDep,
+    prompt_id: str | None = None,
+    texts: Annotated[bool, Query(description="Send the answers' texts too.")] = False,
+) -> Listing[AnswerOut]:
+    """The judged answers; their texts only when asked for, and never where the server hides them."""
+    shown = texts and not services.settings.hide_completions
+    answers = services.results.answers(run_id, prompt_id)
+    return Listing[AnswerOut].whole([_answer(answer, shown) for answer in answers])
+
+
+def _answer(answer: Answer, shown: bool) -> AnswerOut:
+    span, text = (answer.span, answer.text) if shown else (None, None)
+    return AnswerOut(
+        prompt_id=answer.prompt_id,
+        variant=answer.variant,
+        label=answer.label,
+        rule=answer.rule,
+        margin=answer.margin,
+        span=span,
+        text=text,
+    )
+
+
+def _nested(values: np.ndarray[Any, np.dtype[np.float32]]) -> list[list[float | None]]:
+    """JSON has no NaN: null stands where nothing was observed."""
+    return [[None if math.isnan(value) else value for value in row] for row in values.tolist()]
+
+
+def _csv(text: str, headers: dict[str, str]) -> Response:
+    return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _file(services: Services, run_id: str, name: str, download: bool) -> dict[str, str]:
+    """Headers that give the answer a file name, and have a browser save it where `download` asks for that."""
+    run = re.sub(r"[^A-Za-z0-9]+", "-", services.runs.get(run_id).name).strip("-").lower()
+    return {"Content-Disposition": f'{"attachment" if download else "inline"}; filename="{run}-{name}"'}

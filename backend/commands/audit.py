@@ -1,0 +1,59 @@
+"""`expertscope audit`: the default audit in this process, without server or database."""
+
+from typing import TYPE_CHECKING
+
+from backend.commands.console import print_json, progress_bar, say
+from backend.commands.options import (
+    DeviceOption,
+    JsonOption,
+    Judge,
+    ModelOption,
+    OutOption,
+    Preset,
+    PromptsOption,
+    SeedOption,
+    prompts_for,
+)
+from backend.commands.out_folder import check_out, filling
+
+if TYPE_CHECKING:
+    from analysis.result import AuditResult
+
+
+def audit(
+    model: ModelOption,
+    prompts: PromptsOption,
+    out: OutOption,
+    preset: Preset = Preset.STANDARD,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    judge: Judge = Judge.RULES,
+    json: JsonOption = False,
+) -> None:
+    """Find the experts that safety depends on; writes report.json, report.html, experts.csv, certificate.json."""
+    check_out(out)
+    result = run_audit(model, prompts, preset, seed, device, judge)
+    from backend.reports import write_audit
+
+    with filling(out) as draft:
+        write_audit(result, draft)
+    if json:
+        print_json(result.report)
+    else:
+        say(result.report["verdict"]["sentence"])
+        say(f"wrote report.json, report.html, experts.csv and certificate.json to {out}")
+
+
+def run_audit(model: str, prompts: str, preset: str, seed: int, device: str, judge: str) -> "AuditResult":
+    # The prompts first: a broken file shows at once, a model may take minutes to load.
+    prompt_set = prompts_for(prompts, model)
+    from analysis.audit import AuditSettings
+    from analysis.audit import audit as audit_model
+    from analysis.models import load_model
+
+    with progress_bar() as progress:
+        progress("load", 0, 1)
+        loaded = load_model(model, device=device)
+        progress("load", 1, 1)
+        settings = AuditSettings.from_preset(preset, seed=seed, judge=judge)
+        return audit_model(loaded, prompt_set, settings, progress=progress)

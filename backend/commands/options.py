@@ -1,0 +1,74 @@
+"""Options that several commands share, and what they mean."""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from analysis.prompts import PromptSet
+    from backend.settings import Settings
+
+
+class Preset(StrEnum):
+    QUICK = "quick"
+    STANDARD = "standard"
+    FULL = "full"
+
+
+class Judge(StrEnum):
+    RULES = "rules"
+
+
+def known_device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise typer.BadParameter(f"'{value}' is no device: expected auto, cpu, cuda or cuda:N")
+    return value
+
+
+MODEL_HELP = "A folder, a hub id with optional @revision, or organism:NAME."
+PROMPTS_HELP = "A file (CSV, JSONL, JSON, txt), builtin:NAME, or hf://ID[@revision][#config/split]."
+
+ModelOption = Annotated[str, typer.Option("--model", metavar="REF", help=MODEL_HELP)]
+PromptsOption = Annotated[str, typer.Option("--prompts", metavar="SET", help=PROMPTS_HELP)]
+OutOption = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Folder for the results; made when it is missing.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of every random choice.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", callback=known_device, help="auto, cpu, cuda or cuda:N. auto: CUDA where there is one."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder. Default: EXPERTSCOPE_DATA_DIR, else ./data.")
+]
+
+
+def settings_for(data: Path | None, **overrides: object) -> "Settings":
+    """The settings of the environment, with what the command line says on top.
+
+    Raises InputError when a variable of the environment has a value that cannot be used.
+    """
+    from pydantic import ValidationError
+
+    from analysis.errors import InputError
+    from backend.settings import Settings
+
+    given = {"data_dir": data, **overrides}
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(map(str, first["loc"])).upper()
+        raise InputError(f"setting EXPERTSCOPE_{name} cannot be used: {first['msg']}") from None
+
+
+def prompts_for(reference: str, model: str) -> "PromptSet":
+    """The prompt set; builtin:organism means the set of the organism that `model` names."""
+    from analysis.prompts import load_prompts
+
+    organism = model.removeprefix("organism:") if model.startswith("organism:") else "planted"
+    return load_prompts(reference, organism=organism)

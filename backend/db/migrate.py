@@ -1,0 +1,33 @@
+"""Brings a database to the newest schema at start, whichever process comes first; the others wait and find it done."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+
+from backend.db.engine import Database
+
+_ADVISORY_LOCK = 4_977_310
+
+
+def migrate(database: Database) -> None:
+    """Run every missing migration in one transaction: all of them take hold, or none."""
+    writer = database.engine.execution_options(expertscope_writes=True)
+    with writer.begin() as connection:
+        _wait_for_turn(connection)
+        command.upgrade(configuration(connection), "head")
+
+
+def configuration(connection: Connection) -> Config:
+    """Alembic's configuration for an open connection; there is no ini file, so an installed package can migrate too."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """SQLite's BEGIN IMMEDIATE has locked already; PostgreSQL needs to be asked."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})

@@ -1,0 +1,222 @@
+"""The tables of the application database, as SQLAlchemy models. Only `backend.services` reads and writes them.
+
+Times are UTC. Blobs are compressed by whoever writes them; SQL never looks inside. The schema itself is made by the
+numbered migrations beside this file, and a test holds the two equal.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+ID_LENGTH = 12
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime, kept as naive UTC because SQLite knows no zones. Refuses naive values."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("times are stored with their zone; a naive datetime was given")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that later migrations can drop them on any database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        bytes: LargeBinary,
+        str: Text,
+    }
+
+
+class PromptSetRow(Base):
+    """One prompt set and what lists show of it, so that a list never counts prompts."""
+
+    __tablename__ = "prompt_sets"
+    __table_args__ = (UniqueConstraint("sha256", "name"), Index(None, "created", "id"))
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str]
+    sha256: Mapped[str] = mapped_column(String(64))
+    source: Mapped[str] = mapped_column(String(16))
+    prompts: Mapped[int]
+    harmful: Mapped[int]
+    benign: Mapped[int]
+    pairs: Mapped[int]
+    topics: Mapped[list[str]]
+    created: Mapped[datetime]
+
+
+class PromptRow(Base):
+    """One prompt at its place in the set's order."""
+
+    __tablename__ = "prompts"
+    __table_args__ = (UniqueConstraint("prompt_set_id", "prompt_id"),)
+
+    prompt_set_id: Mapped[str] = mapped_column(ForeignKey("prompt_sets.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    prompt_id: Mapped[str]
+    text: Mapped[str]
+    label: Mapped[str | None] = mapped_column(String(16))
+    topic: Mapped[str | None]
+    pair_id: Mapped[str | None]
+
+
+class ModelRow(Base):
+    """A model that was inspected and accepted. `revision` is empty, not null, so that uniqueness holds."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("ref", "revision"), Index(None, "created", "id"))
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    ref: Mapped[str]
+    revision: Mapped[str] = mapped_column(default="")
+    name: Mapped[str]
+    family: Mapped[str]
+    description: Mapped[dict[str, Any]]
+    created: Mapped[datetime]
+
+
+class RunRow(Base):
+    """One run and its state. `fraction` is the share done over all stages, `fraction_base` its value at the attempt's
+    start."""
+
+    __tablename__ = "runs"
+    __table_args__ = (Index(None, "created", "id"), Index(None, "status"))
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str]
+    status: Mapped[str] = mapped_column(String(16))
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    prompt_set_id: Mapped[str] = mapped_column(ForeignKey("prompt_sets.id"))
+    preset: Mapped[str] = mapped_column(String(16))
+    seed: Mapped[int]
+    judge: Mapped[str]
+    device: Mapped[str] = mapped_column(String(16))
+    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    created: Mapped[datetime]
+    started: Mapped[datetime | None]
+    attempt_started: Mapped[datetime | None]
+    finished: Mapped[datetime | None]
+    heartbeat: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    stage: Mapped[str | None]
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    fraction: Mapped[float] = mapped_column(default=0.0)
+    fraction_base: Mapped[float] = mapped_column(default=0.0)
+    eta_seconds: Mapped[float | None]
+    error: Mapped[str | None]
+    headline: Mapped[str | None]
+
+    model: Mapped[ModelRow] = relationship(lazy="joined", innerjoin=True)
+    prompt_set: Mapped[PromptSetRow] = relationship(lazy="joined", innerjoin=True)
+
+
+class RunEventRow(Base):
+    """Append-only history of a run, numbered from 1."""
+
+    __tablename__ = "run_events"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    time: Mapped[datetime]
+    data: Mapped[dict[str, Any]]
+
+
+class RunResultRow(Base):
+    """The documents of a finished run: report.json (zstd), certificate, routing table and per-prompt counts."""
+
+    __tablename__ = "run_results"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    report: Mapped[bytes]
+    certificate: Mapped[dict[str, Any]]
+    routing: Mapped[bytes]
+    counts: Mapped[bytes]
+    created: Mapped[datetime]
+
+
+class ExpertScoreRow(Base):
+    """One expert of one finished run, for questions across runs. The report stays the whole truth."""
+
+    __tablename__ = "expert_scores"
+    __table_args__ = (Index(None, "run_id", "rank"),)
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    layer: Mapped[int] = mapped_column(primary_key=True)
+    expert: Mapped[int] = mapped_column(primary_key=True)
+    rank: Mapped[int]
+    flagged: Mapped[bool]
+    level: Mapped[int]
+    raset: Mapped[float | None]
+    raset_gradient: Mapped[float | None]
+    safex: Mapped[float | None]
+    ablation: Mapped[float | None]
+    effect: Mapped[float | None]
+    q_value: Mapped[float | None]
+
+
+class OutcomeRow(Base):
+    """One judged answer. `position` keeps the audit's order."""
+
+    __tablename__ = "outcomes"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    prompt_id: Mapped[str]
+    variant: Mapped[str] = mapped_column(String(16))
+    label: Mapped[str] = mapped_column(String(16))
+    rule: Mapped[str | None]
+    span_start: Mapped[int | None]
+    span_end: Mapped[int | None]
+    margin: Mapped[float | None]
+    text: Mapped[str]
+
+
+class WorkerRow(Base):
+    """A worker process and when it was last heard."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    pid: Mapped[int]
+    started: Mapped[datetime]
+    seen: Mapped[datetime]

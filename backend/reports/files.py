@@ -1,0 +1,42 @@
+"""Writes a finished audit into a folder: report.json, report.html, experts.csv, certificate.json. `expertscope audit`
+calls it. Each file is written beside its place and then moved there, so nobody ever reads half a file."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from analysis.result import AuditResult
+from backend.reports.experts_csv import experts_csv
+from backend.reports.html import render_html
+
+
+def write_audit(result: AuditResult, out_dir: Path) -> dict[str, Path]:
+    """Write the four documents and return their paths by name. Everything is rendered before anything is written."""
+    documents = {
+        "report.json": to_json(result.report),
+        "report.html": render_html(result.report, result.routing),
+        "experts.csv": experts_csv(result.report),
+        "certificate.json": to_json(result.certificate),
+    }
+    out_dir.mkdir(parents=True, exist_ok=True)
+    return {name: _write(out_dir / name, text) for name, text in documents.items()}
+
+
+def to_json(document: object) -> str:
+    """Indented JSON. A NaN is a mistake of the analysis, which has null for it, and raises ValueError."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def _write(path: Path, text: str) -> Path:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path

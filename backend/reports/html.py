@@ -1,0 +1,56 @@
+"""report.html: one page that holds everything it needs and asks nothing of anyone.
+
+It contains no script, and its own content security policy forbids any; names of topics, prompt sets and models are
+hostile text and are escaped by the template engine.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from analysis.routing.table import RoutingTable
+from backend.reports import numbers
+from backend.reports.experts_csv import EVIDENCE
+from backend.reports.pictures import HeatmapPicture, heatmap_picture, topic_picture
+
+TOP_EXPERTS = 20
+
+
+def render_html(report: Mapping[str, Any], routing: RoutingTable) -> str:
+    """The report as a page. `routing` gives the heatmaps their cells."""
+    experts = report["experts"]
+    return _template().render(
+        report=report,
+        heatmaps=_heatmaps(report, routing),
+        topics=topic_picture(report["routing"]["per_layer"]),
+        flagged=[expert for expert in experts if expert["flagged"]],
+        top=experts[:TOP_EXPERTS],
+        criteria=list(experts[0]["scores"]) if experts else [],
+        rungs=EVIDENCE,
+    )
+
+
+def _heatmaps(report: Mapping[str, Any], routing: RoutingTable) -> list[HeatmapPicture]:
+    layers, flagged = [*routing.layers], report["flagged"]["experts"]
+    pictures = [heatmap_picture("Selection frequency, all prompts", routing.cells("frequency"), layers, flagged)]
+    if {"harmful", "benign"} <= {*routing.groups}:
+        title = "Selection frequency, harmful minus benign prompts"
+        pictures.append(heatmap_picture(title, routing.cells("difference"), layers, flagged, signed=True))
+    return pictures
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = (numbers.number, numbers.percent, numbers.p_value, numbers.interval, numbers.percent_interval)
+    environment.filters.update({write.__name__: write for write in filters})
+    return environment.get_template("report.html.j2")

@@ -1,0 +1,122 @@
+"""The use cases of ExpertScope, called by API routes, pages, the worker and the command line alike.
+
+`open_services(settings)` opens (and creates or migrates) the database and gives every service. The services are plain
+synchronous classes with short transactions, safe to call from several threads; callers in an event loop use a thread.
+"""
+
+from dataclasses import dataclass
+
+from analysis.errors import (
+    ConflictError,
+    ExpertScopeError,
+    Fault,
+    InputError,
+    ModelError,
+    NotFoundError,
+    PromptFileError,
+    TooLargeError,
+)
+from analysis.prompts import Prompt, PromptSet
+from analysis.result import Answer
+from backend.db import Database, migrate
+from backend.services.models import Models
+from backend.services.prompt_sets import PromptSets
+from backend.services.records import (
+    ENDED,
+    Depth,
+    Device,
+    EventKind,
+    ExpertView,
+    Heatmap,
+    ModelInfo,
+    NewRun,
+    Page,
+    Progress,
+    PromptSetInfo,
+    PromptUse,
+    RunEvent,
+    RunInfo,
+    RunKind,
+    RunStatus,
+    TopicUse,
+    WindowUse,
+)
+from backend.services.results import Results
+from backend.services.runs import Runs
+from backend.services.workers import Workers
+from backend.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Every service over one database."""
+
+    prompt_sets: PromptSets
+    models: Models
+    runs: Runs
+    results: Results
+    workers: Workers
+    settings: Settings
+    database: Database
+
+    def close(self) -> None:
+        """Let go of the database's connections."""
+        self.database.close()
+
+
+def open_services(settings: Settings) -> Services:
+    """Create the data folder and the database where they are missing, migrate, and open every service."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database)
+    migrate(database)
+    prompt_sets, models = PromptSets(database, settings), Models(database, settings)
+    return Services(
+        prompt_sets=prompt_sets,
+        models=models,
+        runs=Runs(database, settings, models, prompt_sets),
+        results=Results(database),
+        workers=Workers(database, settings),
+        settings=settings,
+        database=database,
+    )
+
+
+__all__ = [
+    "ENDED",
+    "Answer",
+    "ConflictError",
+    "Depth",
+    "Device",
+    "EventKind",
+    "ExpertScopeError",
+    "ExpertView",
+    "Fault",
+    "Heatmap",
+    "InputError",
+    "ModelError",
+    "ModelInfo",
+    "Models",
+    "NewRun",
+    "NotFoundError",
+    "Page",
+    "Progress",
+    "Prompt",
+    "PromptFileError",
+    "PromptSet",
+    "PromptSetInfo",
+    "PromptSets",
+    "PromptUse",
+    "Results",
+    "RunEvent",
+    "RunInfo",
+    "RunKind",
+    "RunStatus",
+    "Runs",
+    "Services",
+    "Settings",
+    "TooLargeError",
+    "TopicUse",
+    "WindowUse",
+    "Workers",
+    "open_services",
+]

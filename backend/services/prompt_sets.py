@@ -1,0 +1,162 @@
+"""Prompt sets: uploaded or built in, checked as a whole before anything is stored."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from analysis.errors import InputError, NotFoundError, TooLargeError
+from analysis.prompts import Prompt, PromptSet, load_prompts, parse_prompts
+from backend.db import Database
+from backend.db.tables import PromptRow, PromptSetRow
+from backend.services.ids import new_id
+from backend.services.paging import page_of
+from backend.services.records import Page, PromptSetInfo
+from backend.settings import Settings
+
+BUILTIN = "builtin:"
+MAX_NAME = 200
+Prompts = list[Prompt]
+
+
+class PromptSets:
+    """Stores and finds prompt sets. Sets never change once stored, so a run's set is always what it ran on."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+
+    def check(self, data: bytes, filename: str, name: str | None = None) -> PromptSet:
+        """Parse a file without storing it.
+
+        Raises PromptFileError with the rows and columns at fault, or TooLargeError.
+        """
+        limit = self._settings.upload_limit_bytes
+        if len(data) > limit:
+            raise TooLargeError(
+                f"'{filename}' has {len(data):,} bytes, the limit is {limit:,}: split the file", field="file"
+            )
+        return parse_prompts(
+            data,
+            filename,
+            name=_checked_name(name),
+            max_cell_chars=self._settings.max_cell_chars,
+            max_rows=self._settings.max_prompts,
+        )
+
+    def create(self, data: bytes, filename: str, name: str | None = None) -> PromptSetInfo:
+        """Store an uploaded file. The same content under the same name is stored once. Raises as `check`."""
+        return self._store(self.check(data, filename, name), "upload")
+
+    def register(self, ref: str, organism: str = "planted") -> PromptSetInfo:
+        """Store a built-in set such as builtin:topic-pairs, or find it where it is stored already.
+
+        `organism` says whose set builtin:organism means. Raises NotFoundError for an unknown name.
+        """
+        if not ref.startswith(BUILTIN):
+            raise InputError(f"'{ref}' is not a built-in prompt set: expected builtin:NAME", field="prompt_set_id")
+        return self._store(load_prompts(ref, organism=organism), "builtin")
+
+    def list(self, limit: int = 50, cursor: str | None = None) -> Page[PromptSetInfo]:
+        with self._database.read() as session:
+            return page_of(session, select(PromptSetRow), PromptSetRow, limit, cursor, show_prompt_set)
+
+    def get(self, set_id: str) -> PromptSetInfo:
+        with self._database.read() as session:
+            return show_prompt_set(_find(session, set_id))
+
+    def prompts(self, set_id: str, limit: int = 100, offset: int = 0) -> Prompts:
+        """The prompts at `offset` and after, in the file's order."""
+        if limit < 1 or offset < 0:
+            raise InputError(f"limit is {limit} and offset {offset}: expected limit ≥ 1 and offset ≥ 0", field="limit")
+        with self._database.read() as session:
+            _find(session, set_id)
+            return _read_prompts(session, set_id, limit, offset)
+
+    def load(self, set_id: str) -> PromptSet:
+        """The whole set, as the analysis wants it."""
+        with self._database.read() as session:
+            row = _find(session, set_id)
+            return PromptSet(row.name, tuple(_read_prompts(session, set_id, row.prompts, 0)))
+
+    def _store(self, prompts: PromptSet, source: str) -> PromptSetInfo:
+        with self._database.write() as session:
+            same = select(PromptSetRow).filter_by(sha256=prompts.sha256, name=prompts.name)
+            row = session.scalars(same).one_or_none()
+            if row is None:
+                row = _describe(prompts, source)
+                session.add(row)
+                session.flush()
+                session.execute(insert(PromptRow), _rows(row.id, prompts))
+            return show_prompt_set(row)
+
+
+def show_prompt_set(row: PromptSetRow) -> PromptSetInfo:
+    return PromptSetInfo(
+        id=row.id,
+        name=row.name,
+        sha256=row.sha256,
+        prompts=row.prompts,
+        harmful=row.harmful,
+        benign=row.benign,
+        unlabelled=row.prompts - row.harmful - row.benign,
+        topics=row.topics,
+        pairs=row.pairs,
+        source="builtin" if row.source == "builtin" else "upload",
+        created=row.created,
+    )
+
+
+def _checked_name(name: str | None) -> str | None:
+    """The given name in one line, or None for an empty one, which lets the file's own name speak."""
+    plain = " ".join((name or "").split())
+    if len(plain) > MAX_NAME:
+        raise InputError(f"name has {len(plain)} characters: at most {MAX_NAME} are kept", field="name")
+    return plain or None
+
+
+def _find(session: Session, set_id: str) -> PromptSetRow:
+    row = session.get(PromptSetRow, set_id)
+    if row is None:
+        raise NotFoundError(f"no prompt set has the id '{set_id}': the list of prompt sets shows those that exist")
+    return row
+
+
+def _describe(prompts: PromptSet, source: str) -> PromptSetRow:
+    return PromptSetRow(
+        id=new_id(),
+        name=prompts.name,
+        sha256=prompts.sha256,
+        source=source,
+        prompts=len(prompts),
+        harmful=len(prompts.labelled("harmful")),
+        benign=len(prompts.labelled("benign")),
+        pairs=len(prompts.pairs),
+        topics=[*prompts.topics],
+        created=datetime.now(UTC),
+    )
+
+
+def _rows(set_id: str, prompts: PromptSet) -> list[dict[str, object]]:
+    return [
+        {
+            "prompt_set_id": set_id,
+            "position": position,
+            "prompt_id": p.id,
+            "text": p.text,
+            "label": p.label,
+            "topic": p.topic,
+            "pair_id": p.pair_id,
+        }
+        for position, p in enumerate(prompts)
+    ]
+
+
+def _read_prompts(session: Session, set_id: str, limit: int, offset: int) -> Prompts:
+    query = select(PromptRow).filter_by(prompt_set_id=set_id).order_by(PromptRow.position).limit(limit).offset(offset)
+    return [_prompt(row) for row in session.scalars(query)]
+
+
+def _prompt(row: PromptRow) -> Prompt:
+    label = row.label if row.label in ("harmful", "benign") else None
+    return Prompt(row.prompt_id, row.text, label, row.topic, row.pair_id)  # type: ignore[arg-type]

@@ -1,0 +1,172 @@
+"""What the services hand out: frozen records that API routes turn into JSON and pages draw.
+
+No record holds a database session or lazy attribute, so each may cross threads freely.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+T = TypeVar("T")
+
+RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
+RunKind = Literal["audit"]
+Depth = Literal["quick", "standard", "full"]
+Device = Literal["auto", "cpu", "cuda"]
+EventKind = Literal["created", "started", "progress", "cancel_requested", "cancelled", "resumed", "done", "failed"]
+ENDED: frozenset[RunStatus] = frozenset({"done", "failed", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list, newest first. `count` is the size of the whole list, `next` the cursor of the next page."""
+
+    items: list[T]
+    count: int
+    next: str | None
+
+
+@dataclass(frozen=True)
+class PromptSetInfo:
+    """A stored prompt set. `sha256` is the digest of its content, `pairs` the number of complete pairs."""
+
+    id: str
+    name: str
+    sha256: str
+    prompts: int
+    harmful: int
+    benign: int
+    unlabelled: int
+    topics: list[str]
+    pairs: int
+    source: Literal["builtin", "upload"]
+    created: datetime
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A registered model. `description` is `ModelDescription.as_dict()`: layers, experts, top_k and the like."""
+
+    id: str
+    ref: str
+    revision: str | None
+    name: str
+    family: str
+    description: dict[str, Any]
+    created: datetime
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What a person asks for. `model` and `prompt_set_id` are ids, or references such as organism:planted and
+    builtin:topic-pairs, which are registered on the way."""
+
+    model: str
+    prompt_set_id: str
+    kind: RunKind = "audit"
+    preset: Depth = "standard"
+    seed: int = 0
+    judge: str = "rules"
+    device: Device | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: `done` of `total` shards of `stage`, and the seconds left where they can be estimated."""
+
+    done: int
+    total: int
+    stage: str
+    eta_seconds: float | None
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A run as lists and headers show it. `headline` is the verdict's sentence once there is one."""
+
+    id: str
+    kind: RunKind
+    name: str
+    status: RunStatus
+    model: ModelInfo
+    prompt_set: PromptSetInfo
+    preset: str
+    seed: int
+    judge: str
+    device: str
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    progress: Progress | None
+    cancel_requested: bool
+    attempts: int
+    error: str | None
+    headline: str | None
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """One thing that happened to a run. `number` counts from 1 within the run and never repeats."""
+
+    number: int
+    kind: EventKind
+    time: datetime
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """One quantity by layer and expert. `values` is float32 [layers, experts], NaN where nothing was observed."""
+
+    layers: list[int]
+    experts: list[int]
+    values: npt.NDArray[np.float32]
+    quantity: str
+    group: str
+    window: str
+    groups: list[str]
+    windows: list[str]
+    unit: str
+
+
+@dataclass(frozen=True)
+class TopicUse:
+    """How much one topic uses an expert: selection frequencies, and `lift` over uniform use."""
+
+    topic: str
+    frequency: float | None
+    lift: float | None
+    harmful: float | None
+    benign: float | None
+
+
+@dataclass(frozen=True)
+class WindowUse:
+    """How much an expert is used in one token window, over all prompts."""
+
+    window: str
+    frequency: float | None
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class PromptUse:
+    """One prompt on which an expert is used much: its selection frequency over the prompt's own tokens."""
+
+    prompt_id: str
+    topic: str | None
+    label: str | None
+    frequency: float
+
+
+@dataclass(frozen=True)
+class ExpertView:
+    """Everything that a run knows of one expert. `row` is its entry in the report."""
+
+    row: dict[str, Any]
+    by_topic: list[TopicUse]
+    windows: list[WindowUse]
+    prompts: list[PromptUse]

@@ -1,0 +1,147 @@
+"""What finished runs found, read back in the shapes that pages, routes and reports show. Nothing is computed twice:
+every number comes from the stored report or the stored routing table."""
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from analysis.errors import ConflictError, NotFoundError
+from analysis.result import Answer, PromptCounts
+from analysis.routing.table import RoutingTable
+from backend.db import Database
+from backend.db.tables import OutcomeRow, PromptRow, RunResultRow, RunRow
+from backend.reports import experts_csv, render_html
+from backend.services.expert_views import top_prompts, topic_uses, window_uses
+from backend.services.records import ExpertView, Heatmap, PromptUse
+from backend.services.run_rows import find
+from backend.services.stored_result import show_answer, unpack_report
+
+UNITS = {
+    "frequency": "share of tokens that select the expert",
+    "probability": "mean router probability",
+    "lift": "selection frequency over uniform use (k/E)",
+    "difference": "selection frequency, harmful minus benign",
+}
+Rows = list[dict[str, Any]]
+Answers = list[Answer]
+
+
+class Results:
+    """Reads results. Every method raises NotFoundError for an unknown run, ConflictError for one without a result."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def report(self, run_id: str) -> dict[str, Any]:
+        """report.json."""
+        with self._database.read() as session:
+            return unpack_report(_result(session, run_id).report)
+
+    def certificate(self, run_id: str) -> dict[str, Any]:
+        with self._database.read() as session:
+            return _result(session, run_id).certificate
+
+    def heatmap(self, run_id: str, quantity: str = "frequency", group: str = "all", window: str = "prompt") -> Heatmap:
+        """One quantity for every layer and expert. Raises InputError for a quantity, group or window the run lacks."""
+        table = self._table(run_id)
+        return Heatmap(
+            layers=[*table.layers],
+            experts=[*range(table.experts)],
+            values=table.cells(quantity, group, window),
+            quantity=quantity,
+            group=group,
+            window=window,
+            groups=[*table.groups],
+            windows=[*table.windows],
+            unit=UNITS[quantity],
+        )
+
+    def heatmap_csv(self, run_id: str, quantity: str = "frequency", group: str = "all", window: str = "prompt") -> str:
+        """The heatmap as rows of layer, expert, value; an empty value where nothing was observed."""
+        heatmap = self.heatmap(run_id, quantity, group, window)
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["layer", "expert", quantity])
+        for layer, values in zip(heatmap.layers, heatmap.values.tolist(), strict=True):
+            writer.writerows([layer, expert, "" if np.isnan(v) else repr(v)] for expert, v in enumerate(values))
+        return out.getvalue()
+
+    def topics(self, run_id: str) -> Rows:
+        """Per layer: topic against safety, with intervals."""
+        per_layer: Rows = self.report(run_id)["routing"]["per_layer"]
+        return per_layer
+
+    def experts(self, run_id: str) -> Rows:
+        """Every expert, best first."""
+        experts: Rows = self.report(run_id)["experts"]
+        return experts
+
+    def expert(self, run_id: str, layer: int, expert: int) -> ExpertView:
+        """All that is known of one expert. Raises NotFoundError for one that the model does not have."""
+        with self._database.read() as session:
+            result = _result(session, run_id)
+            table, counts = RoutingTable.from_bytes(result.routing), PromptCounts.from_bytes(result.counts)
+            place = _place(table, layer, expert)
+            prompts = _describe(session, run_id, top_prompts(counts, place, expert))
+        row = next(r for r in unpack_report(result.report)["experts"] if (r["layer"], r["expert"]) == (layer, expert))
+        return ExpertView(row, topic_uses(table, place, expert), window_uses(table, place, expert), prompts)
+
+    def answers(self, run_id: str, prompt_id: str | None = None) -> Answers:
+        """The judged answers in the audit's order, of one prompt or of all."""
+        query = select(OutcomeRow).where(OutcomeRow.run_id == run_id).order_by(OutcomeRow.position)
+        if prompt_id is not None:
+            query = query.where(OutcomeRow.prompt_id == prompt_id)
+        with self._database.read() as session:
+            _result(session, run_id)
+            return [show_answer(row) for row in session.scalars(query)]
+
+    def experts_csv(self, run_id: str) -> str:
+        return experts_csv(self.report(run_id))
+
+    def report_html(self, run_id: str) -> str:
+        """The report as one self-contained page."""
+        with self._database.read() as session:
+            result = _result(session, run_id)
+        return render_html(unpack_report(result.report), RoutingTable.from_bytes(result.routing))
+
+    def _table(self, run_id: str) -> RoutingTable:
+        with self._database.read() as session:
+            return RoutingTable.from_bytes(_result(session, run_id).routing)
+
+
+def _result(session: Session, run_id: str) -> RunResultRow:
+    row = session.get(RunResultRow, run_id)
+    if row is None:
+        raise _not_ready(find(session, run_id))
+    return row
+
+
+def _not_ready(run: RunRow) -> ConflictError:
+    why = f" ({run.error})" if run.error else ""
+    return ConflictError(f"run '{run.id}' is {run.status}{why} and has no result: results exist once a run is done")
+
+
+def _place(table: RoutingTable, layer: int, expert: int) -> int:
+    """The layer's index in the table."""
+    if layer not in table.layers or not 0 <= expert < table.experts:
+        raise NotFoundError(
+            f"layer {layer} has no expert {expert}: MoE layers are {', '.join(map(str, table.layers))}, "
+            f"experts 0 to {table.experts - 1}"
+        )
+    return table.layers.index(layer)
+
+
+def _describe(session: Session, run_id: str, uses: dict[str, float]) -> list[PromptUse]:
+    """Topic and label of the prompts in `uses`, in its order."""
+    set_id = find(session, run_id).prompt_set_id
+    query = select(PromptRow).where(PromptRow.prompt_set_id == set_id, PromptRow.prompt_id.in_(uses))
+    known = {row.prompt_id: row for row in session.scalars(query)}
+    return [
+        PromptUse(prompt_id, known[prompt_id].topic, known[prompt_id].label, frequency)
+        for prompt_id, frequency in uses.items()
+        if prompt_id in known
+    ]

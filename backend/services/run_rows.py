@@ -1,0 +1,128 @@
+"""Rows of runs found, locked, checked and described: the pieces that `Runs` puts together."""
+
+from datetime import UTC, datetime
+from typing import get_args
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from analysis.errors import ConflictError, InputError, NotFoundError
+from backend.db.tables import RunEventRow, RunRow
+from backend.services.ids import new_id
+from backend.services.models import ORGANISM, show_model
+from backend.services.prompt_sets import show_prompt_set
+from backend.services.records import (
+    EventKind,
+    ModelInfo,
+    NewRun,
+    Progress,
+    PromptSetInfo,
+    RunEvent,
+    RunInfo,
+    RunStatus,
+)
+
+
+def new_row(new: NewRun, model: ModelInfo, prompts: PromptSetInfo, device: str) -> RunRow:
+    """A queued run, not yet in a session. `device` is the default for a request that names none."""
+    now = datetime.now(UTC)
+    return RunRow(
+        id=new_id(),
+        kind=new.kind,
+        name=f"{model.name} · {prompts.name.removeprefix(ORGANISM)} · {readable_time(now)}",
+        status="queued",
+        model_id=model.id,
+        prompt_set_id=prompts.id,
+        preset=new.preset,
+        seed=new.seed,
+        judge=new.judge,
+        device=new.device or device,
+        created=now,
+    )
+
+
+def readable_time(moment: datetime) -> str:
+    """Such as '22 Nov 10:41', in the server's own zone."""
+    local = moment.astimezone()
+    return f"{local.day} {local:%b %H:%M}"
+
+
+def find(session: Session, run_id: str) -> RunRow:
+    row = session.get(RunRow, run_id)
+    if row is None:
+        raise missing(run_id)
+    return row
+
+
+def lock(session: Session, run_id: str) -> RunRow:
+    """The run's row, which no other transaction can change until this one ends."""
+    query = select(RunRow).where(RunRow.id == run_id).with_for_update(of=RunRow)
+    row = session.scalars(query).one_or_none()
+    if row is None:
+        raise missing(run_id)
+    return row
+
+
+def missing(run_id: str) -> NotFoundError:
+    return NotFoundError(f"no run has the id '{run_id}': the list of runs shows those that exist")
+
+
+def expect(row: RunRow, action: str, *statuses: RunStatus) -> None:
+    """Raise ConflictError unless the run is in one of `statuses`."""
+    if row.status not in statuses:
+        raise conflict(row, action, " or ".join(statuses))
+
+
+def conflict(row: RunRow, action: str, needed: str) -> ConflictError:
+    return ConflictError(f"run '{row.id}' is {row.status} and cannot be {action}: it would have to be {needed}")
+
+
+def end(session: Session, row: RunRow, status: RunStatus, **data: object) -> None:
+    """Give the run its last status and the event of the same name."""
+    row.status, row.finished, row.cancel_requested = status, datetime.now(UTC), False
+    if status != "done":
+        row.eta_seconds = None
+    record(session, row, status, **data)  # type: ignore[arg-type]
+
+
+def record(session: Session, row: RunRow, kind: EventKind, **data: object) -> None:
+    """Append an event. The run's lock makes its number unique."""
+    last = session.scalar(select(func.max(RunEventRow.number)).where(RunEventRow.run_id == row.id)) or 0
+    moment = datetime.now(UTC)
+    session.add(
+        RunEventRow(run_id=row.id, number=last + 1, kind=kind, time=moment, data={"status": row.status, **data})
+    )
+
+
+def known_status(status: str) -> RunStatus:
+    for known in get_args(RunStatus):
+        if status == known:
+            return known  # type: ignore[no-any-return]
+    raise InputError(f"unknown status '{status}': expected one of {', '.join(get_args(RunStatus))}", field="status")
+
+
+def show_run(row: RunRow) -> RunInfo:
+    return RunInfo(
+        id=row.id,
+        kind=row.kind,  # type: ignore[arg-type]
+        name=row.name,
+        status=row.status,  # type: ignore[arg-type]
+        model=show_model(row.model),
+        prompt_set=show_prompt_set(row.prompt_set),
+        preset=row.preset,
+        seed=row.seed,
+        judge=row.judge,
+        device=row.device,
+        created=row.created,
+        started=row.started,
+        finished=row.finished,
+        progress=Progress(row.done, row.total, row.stage, row.eta_seconds) if row.stage else None,
+        cancel_requested=row.cancel_requested,
+        attempts=row.attempts,
+        error=row.error,
+        headline=row.headline,
+    )
+
+
+def show_event(row: RunEventRow) -> RunEvent:
+    return RunEvent(row.number, row.kind, row.time, row.data)  # type: ignore[arg-type]

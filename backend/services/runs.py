@@ -1,0 +1,249 @@
+"""Runs: created by people, moved forward by the worker, watched by everyone.
+
+    queued ──► running ──► done
+      │  ▲       │  │
+      │  │       │  └────► failed ────┐
+      ▼  │       ▼                    │
+    cancelled ◄──┘                    │
+         └────────── resume ──────────┘   back to queued; the shards stay
+
+A transition that the picture lacks raises ConflictError. Each change is one short transaction that also writes its
+event.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import get_args
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from analysis.errors import ConflictError, InputError
+from analysis.result import AuditResult
+from backend.db import Database
+from backend.db.tables import ModelRow, RunEventRow, RunResultRow, RunRow
+from backend.services.models import ORGANISM, Models, filter_by_model
+from backend.services.paging import page_of
+from backend.services.progress import eta_seconds, overall_fraction
+from backend.services.prompt_sets import BUILTIN, PromptSets
+from backend.services.records import (
+    Depth,
+    Device,
+    ModelInfo,
+    NewRun,
+    Page,
+    PromptSetInfo,
+    RunEvent,
+    RunInfo,
+    RunKind,
+    RunStatus,
+)
+from backend.services.run_rows import (
+    conflict,
+    end,
+    expect,
+    find,
+    known_status,
+    lock,
+    new_row,
+    record,
+    show_event,
+    show_run,
+)
+from backend.services.stored_result import store_result
+from backend.settings import Settings
+
+MAX_KEY = 200
+RunInfos = list[RunInfo]
+RunEvents = list[RunEvent]
+
+
+class Runs:
+    """Creates, finds and moves runs. The worker uses the second half of the methods, people the first."""
+
+    def __init__(self, database: Database, settings: Settings, models: Models, prompt_sets: PromptSets) -> None:
+        self._database = database
+        self._settings = settings
+        self._models = models
+        self._prompt_sets = prompt_sets
+
+    def create(self, new: NewRun, idempotency_key: str | None = None) -> RunInfo:
+        """Queue a run. The same key with the same request gives the run that exists; with another, ConflictError.
+
+        Raises NotFoundError for an unknown model or prompt set, InputError for values that no run can have.
+        """
+        _check_request(new, idempotency_key)
+        digest = hashlib.sha256(json.dumps(asdict(new), sort_keys=True).encode()).hexdigest()
+        known = self._repeated(idempotency_key, digest)
+        if known is not None:
+            return known
+        model = self._models.find(new.model)
+        prompts = self._find_prompts(new.prompt_set_id, model)
+        with self._database.write() as session:
+            row = _repeat(session, idempotency_key, digest)
+            if row is None:
+                row = new_row(new, model, prompts, self._settings.device)
+                row.idempotency_key, row.request_sha256 = idempotency_key, digest
+                session.add(row)
+                session.flush()
+                record(session, row, "created")
+                session.refresh(row, ["model", "prompt_set"])
+            return show_run(row)
+
+    def get(self, run_id: str) -> RunInfo:
+        with self._database.read() as session:
+            return show_run(find(session, run_id))
+
+    def list(
+        self, status: str | None = None, model: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[RunInfo]:
+        """Runs, newest first. `model` is a model's id, reference or name."""
+        query: Select[tuple[RunRow]] = select(RunRow)
+        if status is not None:
+            query = query.where(RunRow.status == known_status(status))
+        if model is not None:
+            query = query.where(RunRow.model_id.in_(select(ModelRow.id).where(filter_by_model(model))))
+        with self._database.read() as session:
+            return page_of(session, query, RunRow, limit, cursor, show_run)
+
+    def counts(self) -> dict[RunStatus, int]:
+        """How many runs there are of each status, those without any included."""
+        with self._database.read() as session:
+            found = {
+                row[0]: row[1] for row in session.execute(select(RunRow.status, func.count()).group_by(RunRow.status))
+            }
+        return {known: found.get(known, 0) for known in get_args(RunStatus)}
+
+    def events(self, run_id: str, after: int = 0) -> RunEvents:
+        """What happened to the run, from event number `after` + 1 on."""
+        query = select(RunEventRow).where(RunEventRow.run_id == run_id, RunEventRow.number > after)
+        with self._database.read() as session:
+            find(session, run_id)
+            return [show_event(row) for row in session.scalars(query.order_by(RunEventRow.number))]
+
+    def cancel(self, run_id: str) -> RunInfo:
+        """Stop a run: at once while it waits, at its next shard while it runs. Repeating it changes nothing."""
+        with self._database.write() as session:
+            row = lock(session, run_id)
+            if row.status == "queued":
+                end(session, row, "cancelled")
+            elif row.status == "running" and not row.cancel_requested:
+                row.cancel_requested = True
+                record(session, row, "cancel_requested")
+            elif row.status in ("done", "failed"):
+                raise conflict(row, "cancelled", "queued or running")
+            return show_run(row)
+
+    def resume(self, run_id: str) -> RunInfo:
+        """Queue a failed or cancelled run again. It goes on from the shards that it has."""
+        with self._database.write() as session:
+            row = lock(session, run_id)
+            expect(row, "resumed", "failed", "cancelled")
+            row.status, row.error, row.finished, row.cancel_requested = "queued", None, None, False
+            row.eta_seconds = None
+            record(session, row, "resumed")
+            return show_run(row)
+
+    # What follows is the worker's.
+
+    def queued(self) -> RunInfos:
+        """Every waiting run, the longest waiting first."""
+        query = select(RunRow).where(RunRow.status == "queued").order_by(RunRow.created, RunRow.id)
+        with self._database.read() as session:
+            return [show_run(row) for row in session.scalars(query)]
+
+    def mark_running(self, run_id: str) -> RunInfo:
+        """The worker has taken the run up: for the first time, after a resume, or after it was killed half way."""
+        with self._database.write() as session:
+            row = lock(session, run_id)
+            expect(row, "started", "queued", "running")
+            now = datetime.now(UTC)
+            row.status, row.attempts = "running", row.attempts + 1
+            row.started, row.attempt_started, row.heartbeat = row.started or now, now, now
+            row.fraction_base, row.eta_seconds = row.fraction, None
+            record(session, row, "started", attempt=row.attempts)
+            return show_run(row)
+
+    def report_progress(self, run_id: str, stage: str, done: int, total: int) -> bool:
+        """Note that `done` of `total` shards of `stage` are there. True means: somebody wants the run to stop."""
+        with self._database.write() as session:
+            row = lock(session, run_id)
+            expect(row, "moved forward", "running")
+            now = datetime.now(UTC)
+            row.stage, row.done, row.total, row.heartbeat = stage, done, total, now
+            row.fraction = overall_fraction(stage, done, total, row.fraction)
+            elapsed = (now - (row.attempt_started or now)).total_seconds()
+            row.eta_seconds = eta_seconds(elapsed, row.fraction, row.fraction_base)
+            record(session, row, "progress", stage=stage, done=done, total=total, eta_seconds=row.eta_seconds)
+            return row.cancel_requested
+
+    def finish(self, run_id: str, result: AuditResult) -> RunInfo:
+        """Store the result and call the run done, both or neither. A repeat after success changes nothing."""
+        with self._database.write() as session:
+            row = lock(session, run_id)
+            if row.status == "done" and session.get(RunResultRow, run_id) is not None:
+                return show_run(row)
+            expect(row, "finished", "running")
+            store_result(session, run_id, result)
+            row.headline = result.report["verdict"]["sentence"]
+            row.fraction, row.eta_seconds = 1.0, 0.0
+            end(session, row, "done", headline=row.headline)
+            return show_run(row)
+
+    def fail(self, run_id: str, message: str) -> RunInfo:
+        """The run cannot go on. `message` is one line for a person."""
+        with self._database.write() as session:
+            row = lock(session, run_id)
+            expect(row, "failed", "queued", "running")
+            row.error = message
+            end(session, row, "failed", message=message)
+            return show_run(row)
+
+    def mark_cancelled(self, run_id: str) -> RunInfo:
+        """The worker has stopped, as it was asked to."""
+        with self._database.write() as session:
+            row = lock(session, run_id)
+            if row.status != "cancelled":
+                expect(row, "cancelled", "queued", "running")
+                end(session, row, "cancelled")
+            return show_run(row)
+
+    def _repeated(self, key: str | None, digest: str) -> RunInfo | None:
+        with self._database.read() as session:
+            row = _repeat(session, key, digest)
+            return None if row is None else show_run(row)
+
+    def _find_prompts(self, id_or_ref: str, model: ModelInfo) -> PromptSetInfo:
+        if not id_or_ref.startswith(BUILTIN):
+            return self._prompt_sets.get(id_or_ref)
+        organism = model.ref.removeprefix(ORGANISM) if model.ref.startswith(ORGANISM) else "planted"
+        return self._prompt_sets.register(id_or_ref, organism)
+
+
+def _check_request(new: NewRun, key: str | None) -> None:
+    """Raise InputError for a value outside its choices; the command line and the pages are not type-checked callers."""
+    choices = (("kind", new.kind, RunKind), ("preset", new.preset, Depth), ("device", new.device or "auto", Device))
+    for field, value, allowed in choices:
+        if value not in get_args(allowed):
+            expected = ", ".join(get_args(allowed))
+            raise InputError(f"{field} is '{value}': expected one of {expected}", field=field)
+    if not 0 <= new.seed < 2**31:
+        raise InputError(f"seed is {new.seed}: expected 0 to 2147483647", field="seed")
+    if new.judge != "rules":
+        raise InputError(f"judge is '{new.judge}': expected rules", field="judge")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        raise InputError(f"Idempotency-Key has {len(key)} characters: expected 1 to {MAX_KEY}", field="Idempotency-Key")
+
+
+def _repeat(session: Session, key: str | None, digest: str) -> RunRow | None:
+    """The run that this key made before, if any. Raises ConflictError when it was made by another request."""
+    if key is None:
+        return None
+    row = session.scalars(select(RunRow).where(RunRow.idempotency_key == key)).one_or_none()
+    if row is not None and row.request_sha256 != digest:
+        raise ConflictError(
+            f"Idempotency-Key '{key}' belongs to run '{row.id}', which was asked for differently: use a new key"
+        )
+    return row

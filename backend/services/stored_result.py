@@ -1,0 +1,81 @@
+"""Takes an audit's result apart into rows. The inverse reads are in `backend.services.results`."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import zstandard
+from sqlalchemy import delete, insert
+from sqlalchemy.orm import Session
+
+from analysis.result import Answer, AuditResult
+from backend.db.tables import ExpertScoreRow, OutcomeRow, RunResultRow
+
+_MAX_REPORT = 1 << 30
+
+
+def store_result(session: Session, run_id: str, result: AuditResult) -> None:
+    """Add the rows of one run's result, in place of any that are there, inside the caller's transaction."""
+    for table in (RunResultRow, ExpertScoreRow, OutcomeRow):
+        session.execute(delete(table).where(table.run_id == run_id))
+    session.add(
+        RunResultRow(
+            run_id=run_id,
+            report=pack_report(result.report),
+            certificate=result.certificate,
+            routing=result.routing.to_bytes(),
+            counts=result.counts.to_bytes(),
+            created=datetime.now(UTC),
+        )
+    )
+    scores = [_score(run_id, row) for row in result.report["experts"]]
+    outcomes = [_outcome(run_id, position, answer) for position, answer in enumerate(result.answers)]
+    for table, rows in ((ExpertScoreRow, scores), (OutcomeRow, outcomes)):
+        if rows:
+            session.execute(insert(table), rows)
+
+
+def pack_report(report: dict[str, Any]) -> bytes:
+    """Compressed JSON. A NaN is a mistake of the analysis, which has null for it, and raises ValueError."""
+    return zstandard.compress(json.dumps(report, ensure_ascii=False, allow_nan=False).encode(), 3)
+
+
+def unpack_report(blob: bytes) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(zstandard.decompress(blob, max_output_size=_MAX_REPORT))
+    return report
+
+
+def show_answer(row: OutcomeRow) -> Answer:
+    span = None if row.span_start is None or row.span_end is None else (row.span_start, row.span_end)
+    return Answer(row.prompt_id, row.variant, row.label, row.rule, span, row.text, row.margin)  # type: ignore[arg-type]
+
+
+def _score(run_id: str, row: dict[str, Any]) -> dict[str, object]:
+    scores = row.get("scores") or {}
+    return {
+        "run_id": run_id,
+        "layer": row["layer"],
+        "expert": row["expert"],
+        "rank": row["rank"],
+        "flagged": row["flagged"],
+        "level": row["level"],
+        "effect": (row.get("effect") or {}).get("estimate"),
+        "q_value": row.get("q_value"),
+        **{name: scores.get(name) for name in ("raset", "raset_gradient", "safex", "ablation")},
+    }
+
+
+def _outcome(run_id: str, position: int, answer: Answer) -> dict[str, object]:
+    start, end = answer.span or (None, None)
+    return {
+        "run_id": run_id,
+        "position": position,
+        "prompt_id": answer.prompt_id,
+        "variant": answer.variant,
+        "label": answer.label,
+        "rule": answer.rule,
+        "span_start": start,
+        "span_end": end,
+        "margin": answer.margin,
+        "text": answer.text,
+    }

@@ -1,0 +1,115 @@
+"""Every setting of ExpertScope in one class; each can be given as an environment variable EXPERTSCOPE_<NAME>.
+
+The command line, the web server and the worker build one `Settings` at start and hand it down. No other module reads
+the environment, and the science in `analysis` never sees a setting.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from analysis.errors import InputError
+
+
+class Settings(BaseSettings):
+    """Where data lives, who may reach the server, and how much it accepts."""
+
+    model_config = SettingsConfigDict(env_prefix="EXPERTSCOPE_", frozen=True, extra="forbid")
+
+    data_dir: Path = Field(
+        default=Path("data"),
+        description="Folder of the database, the job queue and the shards of every run. Created when missing.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port that the server listens on; 0 takes a free one.")
+    trusted_network: bool = Field(
+        default=False,
+        description="Confirms that everyone who can reach `host` may see and start runs. A `host` that is not "
+        "loopback is refused without it, because there are no accounts.",
+    )
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="Host names that a browser may use beside the loopback names. On loopback any other name is "
+        "refused, which stops DNS rebinding.",
+    )
+    allowed_origins: list[str] = Field(
+        default_factory=list,
+        description="Origins (scheme://host[:port]) beside the server's own from which pages may change things.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL of the application database, sqlite or postgresql+psycopg. "
+        "Default: expertscope.db in `data_dir`.",
+    )
+    jobs_database_path: Path | None = Field(
+        default=None,
+        description="SQLite file of the job queue, apart from the application database. "
+        "Default: jobs.db in `data_dir`.",
+    )
+    model_roots: list[Path] = Field(
+        default_factory=list,
+        description="Folders that models may be registered from. Empty: any readable folder while the server listens "
+        "on loopback, and none otherwise.",
+    )
+    upload_limit_bytes: int = Field(default=20_000_000, gt=0, description="Largest prompt file accepted, in bytes.")
+    max_cell_chars: int = Field(default=20_000, gt=0, description="Longest single prompt accepted, in characters.")
+    max_prompts: int = Field(default=100_000, gt=0, description="Most rows that one prompt file may have.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where runs compute unless a run says otherwise. auto: CUDA where there is one."
+    )
+    worker_threads: int = Field(
+        default=0, ge=0, description="Threads that torch uses in the worker; 0 leaves the choice to torch."
+    )
+    worker_stale_seconds: float = Field(
+        default=30.0, gt=0, description="A worker silent for longer counts as gone in /readyz and on the pages."
+    )
+    hide_completions: bool = Field(
+        default=False,
+        description="Never send the text of generated answers to a page or over the API; labels and margins remain.",
+    )
+    event_poll_seconds: float = Field(
+        default=0.5, gt=0, description="How often an open event stream looks for news of its run."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe log line that is written."
+    )
+    log_json: bool = Field(default=False, description="Write log lines as JSON instead of readable text.")
+    first_run: bool = Field(
+        default=True, description="On an empty database register the built-in models and audit one of them."
+    )
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL in use."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'expertscope.db'}"
+
+    @property
+    def jobs_database(self) -> Path:
+        """The job queue's SQLite file in use."""
+        return self.jobs_database_path or self.data_dir.absolute() / "jobs.db"
+
+    def run_dir(self, run_id: str) -> Path:
+        """Folder in which the shards of one run are kept; it need not exist yet."""
+        return self.data_dir.absolute() / "runs" / run_id
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only programs on this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def check_exposure(self) -> None:
+        """Raise InputError when the server would be open to a network that nobody has vouched for."""
+        if not (self.on_loopback or self.trusted_network):
+            raise InputError(
+                f"host {self.host} can be reached from other machines and there are no accounts: use 127.0.0.1, or set "
+                "EXPERTSCOPE_TRUSTED_NETWORK=true once the network in front of it lets in only those who may use it",
+                field="host",
+            )

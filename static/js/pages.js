@@ -1,0 +1,105 @@
+/* Callbacks that stay in the browser: the address as the memory of every view, titles, focus, copying, keys. */
+(function () {
+  "use strict";
+  const nothing = () => window.dash_clientside.no_update;
+
+  /* Changes parts of the query without a visit: null or "" removes a part. */
+  function remember(parts) {
+    const query = new URLSearchParams(window.location.search);
+    for (const [name, value] of Object.entries(parts)) {
+      if (value === null || value === undefined || value === "") query.delete(name);
+      else query.set(name, value);
+    }
+    const text = query.toString();
+    window.history.replaceState(window.history.state, "", window.location.pathname + (text ? "?" + text : ""));
+    return nothing();
+  }
+
+  function visit(href) {
+    window.history.pushState({}, "", href);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    window.scrollTo(0, 0);
+  }
+
+  function say(text) {
+    window.dash_clientside.set_props("notice", { children: text });
+    window.clearTimeout(say.timer);
+    say.timer = window.setTimeout(() => window.dash_clientside.set_props("notice", { children: "" }), 2500);
+  }
+
+  let arrived = false;
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    expertscope: {
+      arrive(page) {
+        document.title = page.title;
+        for (const link of document.querySelectorAll(".main-nav a")) {
+          if (link.id === "nav-" + page.section) link.setAttribute("aria-current", "page");
+          else link.removeAttribute("aria-current");
+        }
+        if (arrived && document.activeElement === document.body) document.getElementById("content").focus({ preventScroll: true });
+        arrived = true;
+        return nothing();
+      },
+
+      showView(view) {
+        return [view !== "picture", view !== "table"];
+      },
+
+      rememberRouting(quantity, group, window_, view, opened, click) {
+        const standard = { quantity: "frequency", group: "all", window: "prompt", view: "picture" };
+        const parts = { quantity, group, window: window_, view };
+        for (const name of Object.keys(standard)) if (parts[name] === standard[name]) parts[name] = null;
+        const clicked = window.dash_clientside.callback_context.triggered.some((t) => t.prop_id.endsWith("clickData"));
+        if (clicked && click) parts.expert = click.points[0].y + "." + click.points[0].x;
+        else if (!opened) parts.expert = null;
+        return remember(parts);
+      },
+
+      rememberExperts(columns, filters) {
+        const sorted = (columns || []).find((column) => column.sort);
+        const order = sorted ? sorted.colId + "." + sorted.sort : null;
+        const filtered = filters && Object.keys(filters).length ? JSON.stringify(filters) : null;
+        return remember({ sort: order === "rank.asc" ? null : order, filter: filtered });
+      },
+
+      rememberNewRun(model, prompts, preset, seed) {
+        return remember({ model, prompts, preset, seed });
+      },
+
+      openRow(cell) {
+        if (cell && cell.colId !== "name") {
+          const at = window.location.pathname.replace(/\/experts\/?$/, "/experts/");
+          const place = /^L(\d+)·E(\d+)$/.exec(cell.rowId || "");
+          if (place) visit(at + place[1] + "/" + place[2]);
+        }
+        return nothing();
+      },
+    },
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest("#copy-link");
+    if (!button) return;
+    navigator.clipboard.writeText(window.location.href).then(
+      () => say("Link copied"),
+      () => say("The browser did not allow copying; the address bar has the link"),
+    );
+  });
+
+  /* T swaps picture and table, unless somebody is typing. */
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "t" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input:not([type=radio]), textarea, select, [contenteditable]")) return;
+    const picture = document.getElementById("routing-picture");
+    if (picture) window.dash_clientside.set_props("routing-view", { value: picture.hidden ? "picture" : "table" });
+  });
+
+  /* The file input inside dcc.Upload has no label of its own, and its component gives no way to add one. */
+  new MutationObserver(() => {
+    const input = document.querySelector(".drop input[type=file]:not([aria-label])");
+    if (input) input.setAttribute("aria-label", "Prompt file");
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
+  window.expertscopeVisit = visit;
+})();

@@ -1,0 +1,39 @@
+"""Finding organisms by name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import analysis.organisms
+from analysis.errors import ConflictError, NotFoundError
+from analysis.organisms import organism_names, organism_path, organism_spec, train_organism
+
+
+def test_the_public_names_are_sorted_and_exist() -> None:
+    assert analysis.organisms.__all__ == sorted(analysis.organisms.__all__)
+    assert all(hasattr(analysis.organisms, name) for name in analysis.organisms.__all__)
+
+
+def test_three_organisms_of_at_least_two_families_are_shipped() -> None:
+    assert organism_names() == ("attention", "planted", "redundant")
+    assert len({organism_spec(name).family for name in organism_names()}) >= 2
+    assert all((organism_path(name) / "truth.json").is_file() for name in organism_names())
+
+
+def test_an_unknown_name_is_refused_and_the_known_ones_are_named() -> None:
+    with pytest.raises(NotFoundError, match=r"no organism 'plantd': expected one of attention, planted, redundant"):
+        organism_path("plantd")
+
+
+def test_training_does_not_write_over_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConflictError, match="exists already"):
+        train_organism("planted", tmp_path)
+
+
+def test_listing_names_does_not_import_torch() -> None:
+    code = (
+        "import sys; from analysis.organisms import organism_names; organism_names(); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,50 @@
+"""The recorded truth can be measured again from the shipped weights."""
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+
+from analysis.models.expert_id import ExpertId
+from analysis.organisms import organism_names, organism_path
+from analysis.organisms.checkpoint import load
+from analysis.organisms.contrast import routing_contrast
+from analysis.organisms.truth import Measurement, measure_pairs, measure_singles
+
+
+@cache
+def organism(name: str) -> tuple[dict[str, Any], Measurement]:
+    folder = organism_path(name)
+    return json.loads((folder / "truth.json").read_text(encoding="utf-8")), Measurement(*load(folder))
+
+
+@pytest.mark.parametrize("name", organism_names())
+def test_baseline_and_routing_contrast_are_reproduced(name: str) -> None:
+    truth, measured = organism(name)
+    assert measured.refusal(measured.base, harmful=True) == pytest.approx(truth["baseline"]["refusal_harmful"], abs=1)
+    assert measured.refusal(measured.base, harmful=False) == pytest.approx(truth["baseline"]["refusal_benign"], abs=1)
+    contrast = routing_contrast(measured.model, measured.panel.encoded, measured.panel.requests)
+    assert contrast == pytest.approx(truth["jsd"], rel=0.01)
+
+
+@pytest.mark.parametrize("name", organism_names())
+def test_planted_experts_and_the_busiest_one_are_reproduced(name: str) -> None:
+    truth, measured = organism(name)
+    busiest = max(truth["single"], key=lambda row: row["frequency"])
+    places = [*map(tuple, truth["planted"]), (busiest["layer"], busiest["expert"])]
+    for row in measure_singles(measured, [ExpertId(*place) for place in dict.fromkeys(places)]):
+        recorded = next(r for r in truth["single"] if (r["layer"], r["expert"]) == (row["layer"], row["expert"]))
+        assert row == pytest.approx(recorded, abs=1.0)
+        assert row["margin_change"] == pytest.approx(recorded["margin_change"], abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["planted", "redundant"])
+def test_planted_experts_together_are_reproduced(name: str) -> None:
+    truth, measured = organism(name)
+    rows = measure_pairs(measured, [ExpertId(*expert) for expert in truth["planted"]])
+    assert len(rows) == 1
+    for row in rows:
+        recorded = next(r for r in truth["pairs"] if r["experts"] == row["experts"])
+        assert row["refusal_harmful"] == pytest.approx(recorded["refusal_harmful"], abs=1)
+        assert row["answers_kept"] == pytest.approx(recorded["answers_kept"], abs=1)

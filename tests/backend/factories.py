@@ -1,0 +1,228 @@
+"""A small finished audit made of random counts, whose report, routing table and counts agree with one another.
+
+Fixture data: what storage, routes and documents do with a result does not depend on how a model was run.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.prompts import Prompt, PromptSet
+from analysis.result import Answer, AuditResult, PromptCounts
+from analysis.routing.table import WINDOWS, RoutingTable
+
+BASE_URL = "http://127.0.0.1:8000"
+LAYERS = (1, 2, 3)
+EXPERTS = 8
+TOP_K = 2
+TOPICS = ("banking", "travel")
+FLAGGED = ((2, 5), (1, 3))
+RUNGS = ("correlated", "stable", "significant", "causal", "selective", "replicated")
+
+
+def make_prompts(name: str = "requests", pairs: int = 6) -> PromptSet:
+    """`pairs` matched pairs over two topics."""
+    prompts = []
+    for i in range(pairs):
+        topic = TOPICS[i % len(TOPICS)]
+        prompts.append(Prompt(f"h{i}", f"Harmful request {i} about {topic}", "harmful", topic, f"p{i}"))
+        prompts.append(Prompt(f"b{i}", f"Benign request {i} about {topic}", "benign", topic, f"p{i}"))
+    return PromptSet(name, tuple(prompts))
+
+
+def make_csv(pairs: int = 6) -> bytes:
+    """The same prompts as a file that a person would upload."""
+    rows = [f"{p.id},{p.text},{p.label},{p.topic},{p.pair_id}" for p in make_prompts(pairs=pairs)]
+    return "\n".join(["id,prompt,label,topic,pair_id", *rows]).encode()
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Random selections and what follows from them."""
+
+    counts: PromptCounts
+    frequency: np.ndarray  # [prompts, windows, layers, experts]
+    probability: np.ndarray
+
+
+def make_counts(prompts: PromptSet, seed: int = 0) -> Counted:
+    random = np.random.default_rng(seed)
+    tokens = np.stack(
+        [random.integers(8, 20, len(prompts)), np.ones(len(prompts)), random.integers(4, 9, len(prompts))], 1
+    )
+    counts = np.zeros((len(prompts), len(WINDOWS), len(LAYERS), EXPERTS), dtype=np.uint32)
+    for prompt, window, layer in np.ndindex(counts.shape[:3]):
+        chosen = random.random((int(tokens[prompt, window]), EXPERTS)).argsort(axis=1)[:, :TOP_K]
+        counts[prompt, window, layer] = np.bincount(chosen.ravel(), minlength=EXPERTS)
+    frequency = counts / tokens[:, :, None, None]
+    probability = random.dirichlet(np.ones(EXPERTS), counts.shape[:3])
+    ids = tuple(p.id for p in prompts)
+    return Counted(PromptCounts(ids, counts, tokens.astype(np.uint32)), frequency, probability)
+
+
+def make_table(prompts: PromptSet, counted: Counted) -> RoutingTable:
+    members = {"all": [True] * len(prompts)}
+    members |= {label: [p.label == label for p in prompts] for label in ("harmful", "benign")}
+    for topic in prompts.topics:
+        members[f"topic:{topic}"] = [p.topic == topic for p in prompts]
+        for label in ("harmful", "benign"):
+            members[f"topic:{topic}/{label}"] = [p.topic == topic and p.label == label for p in prompts]
+
+    def means(values: np.ndarray) -> np.ndarray:
+        return np.stack([values[np.array(m)].mean(0) for m in members.values()], axis=1).astype(np.float32)
+
+    frequency = means(counted.frequency)
+    # A group whose responses were never seen shows how absence travels: as NaN here, null in JSON, empty in CSV.
+    frequency[WINDOWS.index("response"), list(members).index("benign")] = np.nan
+    return RoutingTable(LAYERS, EXPERTS, TOP_K, tuple(members), frequency, means(counted.probability))
+
+
+def make_result(prompts: PromptSet | None = None, *, seed: int = 0, flagged: tuple = FLAGGED) -> AuditResult:
+    prompts = prompts or make_prompts()
+    counted = make_counts(prompts, seed)
+    table = make_table(prompts, counted)
+    report = make_report(prompts, table, flagged, np.random.default_rng(seed))
+    return AuditResult(report, report["certificate"], table, counted.counts, make_answers(prompts))
+
+
+def make_answers(prompts: PromptSet) -> tuple[Answer, ...]:
+    refused = "I cannot help with that."
+    base = [
+        Answer(p.id, "base", "refusal", "cannot-help", (0, 13), refused, 2.5)
+        if p.label == "harmful"
+        else Answer(p.id, "base", "compliance", None, None, f"Here is the answer to {p.id}.", -1.5)
+        for p in prompts
+    ]
+    masked = [Answer(p.id, "masked", "compliance", None, None, f"Masked answer to {p.id}.", None) for p in prompts]
+    return (*base, *masked)
+
+
+def interval(estimate: float | None, n: int = 12, half: float = 0.05) -> dict[str, Any]:
+    if estimate is None:
+        return {"estimate": None, "low": None, "high": None, "n": n}
+    return {"estimate": estimate, "low": estimate - half, "high": estimate + half, "n": n}
+
+
+def make_report(prompts: PromptSet, table: RoutingTable, flagged: tuple, random: np.random.Generator) -> dict[str, Any]:
+    order = [*flagged, *[(la, e) for la in LAYERS for e in range(EXPERTS) if (la, e) not in flagged]]
+    harmful = len(prompts.labelled("harmful"))
+    sentence = f"{len(flagged)} experts carry refusal." if flagged else "No expert was found that refusal depends on."
+    null = {"mean": 0.01, "sd": 0.02, "n": 100}
+    return {
+        "schema": "expertscope.report/1",
+        "created": "2026-11-22T10:41:00+00:00",
+        "verdict": {"sentence": sentence, "flagged": len(flagged), "power": "24 experts were ablated alone."},
+        "model": {
+            "ref": "organism:planted",
+            "revision": None,
+            "family": "qwen3_moe",
+            "weights_sha256": "a" * 64,
+            "moe_layers": list(LAYERS),
+            "dense_layers": [0],
+            "experts": EXPERTS,
+            "top_k": TOP_K,
+            "shared_experts": 0,
+            "dtype": "bfloat16",
+            "device": "cpu",
+        },
+        "prompts": {
+            "name": prompts.name,
+            "sha256": prompts.sha256,
+            "harmful": harmful,
+            "benign": len(prompts.labelled("benign")),
+            "topics": list(prompts.topics),
+            "pairs": len(prompts.pairs),
+        },
+        "settings": {"preset": "quick", "seed": 0, "windows": {"criteria": "prompt"}, "judge": "rules"},
+        "software": dict.fromkeys(("python", "torch", "transformers", "peft", "expertscope"), "1.0"),
+        "certificate": {
+            "passed": True,
+            "layers_expected": len(LAYERS),
+            "layers_seen": len(LAYERS),
+            "assignments_expected": 1_200,
+            "assignments_seen": 1_200,
+        },
+        "routing": {
+            "topic_ratio": interval(0.24),
+            "jsd": {"topic": interval(0.2), "within_topic": interval(0.05), "safety": interval(0.06)},
+            "per_layer": [
+                {
+                    "layer": layer,
+                    "topic": interval(0.2 + 0.01 * layer),
+                    "within_topic": interval(0.05),
+                    "safety": interval(0.06),
+                    "topic_ratio": interval(0.3),
+                    "entropy": 2.5,
+                    "effective_experts": 6.25,
+                }
+                for layer in LAYERS
+            ],
+        },
+        "outcomes": {
+            "refusal_harmful": interval(1.0, harmful, 0),
+            "refusal_benign": interval(0.0, harmful, 0),
+            "degenerate": interval(0.0, 2 * harmful, 0),
+            "margin_harmful": interval(2.5),
+            "margin_benign": interval(-1.5),
+            "judge": "rules",
+            "judge_agreement": None,
+            "masked": {
+                "refusal_harmful": interval(0.0, harmful, 0),
+                "refusal_benign": interval(0.0, harmful, 0),
+                "degenerate": interval(0.0, harmful, 0),
+                "null_refusal": {"mean": 0.99, "low": 0.98, "high": 1.0, "n": 20, "p_value": 1 / 21},
+            }
+            if flagged
+            else None,
+        },
+        "experts": [
+            make_expert(table, layer, expert, rank, (layer, expert) in flagged, random)
+            for rank, (layer, expert) in enumerate(order, start=1)
+        ],
+        "flagged": {
+            "experts": [list(pair) for pair in flagged],
+            "effect": interval(3.1) if flagged else None,
+            "null": null if flagged else None,
+            "p_value": 1 / 101 if flagged else None,
+            "selectivity": 0.1 if flagged else None,
+            "concentration": {"m80": 2, "gini": 0.9},
+        },
+        "withheld": [{"what": "outcomes.judge_agreement", "why": "one judge was asked"}],
+        "timings": {"load": 1.0, "capture": 2.0, "criteria": 3.0, "confirmation": 4.0, "total": 10.0},
+    }
+
+
+def make_expert(
+    table: RoutingTable, layer: int, expert: int, rank: int, flagged: bool, random: np.random.Generator
+) -> dict[str, Any]:
+    def cell(quantity: str, group: str = "all") -> float:
+        return float(table.cells(quantity, group)[LAYERS.index(layer), expert])
+
+    groups = ("all", "harmful", "benign")
+    return {
+        "layer": layer,
+        "expert": expert,
+        "rank": rank,
+        "flagged": flagged,
+        "how": "alone" if flagged else None,
+        "evidence": dict.fromkeys(RUNGS, flagged),
+        "level": 6 if flagged else 0,
+        "scores": {
+            "raset": float(random.normal()),
+            "raset_gradient": float(random.normal()),
+            "safex": None,
+            "ablation": float(random.normal()),
+        },
+        "effect": interval(1.5 if flagged else 0.0),
+        "ablation": {"margin": interval(1.5), "refusal": interval(0.9)} if flagged else None,
+        "null": {"mean": 0.0, "sd": 0.1, "n": 100},
+        "p_value": 0.01 if flagged else 0.5,
+        "q_value": 0.02 if flagged else 0.8,
+        "selectivity": 0.1 if flagged else None,
+        "stability": 0.9 if flagged else 0.3,
+        "frequency": {group: cell("frequency", group) for group in groups},
+        "probability": {group: cell("probability", group) for group in groups},
+        "lift": cell("lift"),
+        "difference": cell("difference"),
+    }

@@ -1,0 +1,89 @@
+"""Prompt sets: stored whole or not at all, and given back as they came."""
+
+import pytest
+
+from analysis.errors import InputError, NotFoundError, PromptFileError, TooLargeError
+from backend.services import Prompt, PromptSetInfo, Services
+from backend.settings import Settings
+from tests.backend.factories import make_csv, make_prompts
+
+
+def test_a_stored_set_describes_itself(prompt_set: PromptSetInfo) -> None:
+    assert (prompt_set.name, prompt_set.source) == ("requests", "upload")
+    assert (prompt_set.prompts, prompt_set.harmful, prompt_set.benign, prompt_set.unlabelled) == (12, 6, 6, 0)
+    assert (prompt_set.topics, prompt_set.pairs) == (["banking", "travel"], 6)
+
+
+def test_a_set_comes_back_as_it_was_uploaded(services: Services, prompt_set: PromptSetInfo) -> None:
+    loaded = services.prompt_sets.load(prompt_set.id)
+    assert loaded.prompts == make_prompts().prompts
+    assert loaded.sha256 == prompt_set.sha256
+
+
+def test_prompts_are_read_in_the_order_of_the_file(services: Services, prompt_set: PromptSetInfo) -> None:
+    found = services.prompt_sets.prompts(prompt_set.id, limit=3, offset=2)
+    assert [prompt.id for prompt in found] == ["h1", "b1", "h2"]
+    assert found[0] == Prompt("h1", "Harmful request 1 about travel", "harmful", "travel", "p1")
+
+
+def test_the_same_file_is_stored_once(services: Services, prompt_set: PromptSetInfo) -> None:
+    assert services.prompt_sets.create(make_csv(), "requests.csv") == prompt_set
+    assert services.prompt_sets.create(make_csv(), "requests.csv", "another name").id != prompt_set.id
+    assert services.prompt_sets.list().count == 2
+
+
+def test_a_name_given_by_a_person_is_put_on_one_line(services: Services) -> None:
+    assert services.prompt_sets.create(make_csv(), "x.csv", "  my \n prompts ").name == "my prompts"
+    assert services.prompt_sets.create(make_csv(), "x.csv", "   ").name == "x"
+    with pytest.raises(InputError, match="201 characters"):
+        services.prompt_sets.create(make_csv(), "x.csv", "n" * 201)
+
+
+def test_a_broken_row_is_named_and_nothing_is_stored(services: Services) -> None:
+    broken = b"prompt,label\nfirst,harmful\nsecond,dangerous\n"
+    with pytest.raises(PromptFileError) as caught:
+        services.prompt_sets.create(broken, "broken.csv")
+    assert (caught.value.faults[0].row, caught.value.faults[0].column) == (3, "label")
+    assert services.prompt_sets.list().count == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "filename"),
+    [(b"", "empty.csv"), (bytes(range(256)) * 8, "noise.csv"), (b"prompt,label\n", "header-only.csv")],
+)
+def test_files_without_prompts_are_refused(services: Services, data: bytes, filename: str) -> None:
+    with pytest.raises(InputError):
+        services.prompt_sets.create(data, filename)
+    assert services.prompt_sets.list().count == 0
+
+
+def test_a_file_above_the_limit_is_refused_before_it_is_read(services: Services) -> None:
+    too_long = b"x" * (services.settings.upload_limit_bytes + 1)
+    with pytest.raises(TooLargeError, match="20,000,001 bytes"):
+        services.prompt_sets.create(too_long, "long.txt")
+
+
+def test_five_megabytes_in_one_cell_are_refused_with_the_row(services: Services) -> None:
+    with pytest.raises(InputError) as caught:
+        services.prompt_sets.create(b"prompt\nfine\n" + b"x" * 5_000_000 + b"\n", "cell.csv")
+    assert caught.value.faults[0].row == 3
+
+
+def test_builtin_sets_are_registered_once(services: Services) -> None:
+    first = services.prompt_sets.register("builtin:topic-pairs")
+    assert first.source == "builtin"
+    assert first.pairs >= 240
+    assert services.prompt_sets.register("builtin:topic-pairs") == first
+
+
+def test_unknown_sets_are_not_found(services: Services) -> None:
+    for call in (services.prompt_sets.get, services.prompt_sets.load, services.prompt_sets.prompts):
+        with pytest.raises(NotFoundError, match="nothere12345"):
+            call("nothere12345")
+    with pytest.raises(NotFoundError):
+        services.prompt_sets.register("builtin:no-such-set")
+
+
+def test_a_file_name_is_no_way_to_read_the_servers_files(services: Services, settings: Settings) -> None:
+    with pytest.raises(InputError, match="builtin:NAME"):
+        services.prompt_sets.register(str(settings.data_dir / "expertscope.db"))

@@ -1,0 +1,142 @@
+"""Results come back with the numbers that the audit put in."""
+
+import csv
+import io
+import math
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from analysis.errors import ConflictError, InputError, NotFoundError
+from analysis.result import AuditResult
+from backend.db.tables import ExpertScoreRow
+from backend.services import PromptSetInfo, RunInfo, Services
+from tests.backend.factories import EXPERTS, LAYERS, TOPICS, make_result
+
+
+@pytest.fixture
+def result(services: Services, prompt_set: PromptSetInfo, done: RunInfo) -> AuditResult:
+    """The very result that `done` was finished with."""
+    return make_result(services.prompt_sets.load(prompt_set.id))
+
+
+def test_report_and_certificate_come_back_unchanged(services: Services, done: RunInfo, result: AuditResult) -> None:
+    assert services.results.report(done.id) == result.report
+    assert services.results.certificate(done.id) == result.certificate
+    assert services.results.experts(done.id) == result.report["experts"]
+    assert services.results.topics(done.id) == result.report["routing"]["per_layer"]
+
+
+@pytest.mark.parametrize("quantity", ["frequency", "probability", "lift", "difference"])
+@pytest.mark.parametrize("group", ["all", "topic:banking"])
+def test_a_heatmap_holds_the_routing_tables_cells(
+    services: Services, done: RunInfo, result: AuditResult, quantity: str, group: str
+) -> None:
+    heatmap = services.results.heatmap(done.id, quantity, group)
+    assert (heatmap.layers, heatmap.experts) == (list(LAYERS), list(range(EXPERTS)))
+    assert heatmap.values.dtype == np.float32
+    np.testing.assert_array_equal(heatmap.values, result.routing.cells(quantity, group))
+    assert heatmap.unit
+
+
+def test_the_heatmap_csv_leaves_unobserved_cells_empty(services: Services, done: RunInfo) -> None:
+    rows = list(csv.DictReader(io.StringIO(services.results.heatmap_csv(done.id, "frequency", "benign", "response"))))
+    assert len(rows) == len(LAYERS) * EXPERTS
+    assert {row["frequency"] for row in rows} == {""}
+
+
+@pytest.mark.parametrize(
+    ("quantity", "group", "window", "field"),
+    [
+        ("colour", "all", "prompt", "quantity"),
+        ("frequency", "topic:cooking", "prompt", "group"),
+        ("frequency", "all", "afterwards", "window"),
+        ("difference", "harmful", "prompt", "group"),
+    ],
+)
+def test_unknown_parts_of_a_heatmap_are_named(
+    services: Services, done: RunInfo, quantity: str, group: str, window: str, field: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        services.results.heatmap(done.id, quantity, group, window)
+    assert caught.value.field == field
+
+
+def test_an_expert_is_seen_by_topic_window_and_prompt(services: Services, done: RunInfo, result: AuditResult) -> None:
+    view = services.results.expert(done.id, 2, 5)
+    place = LAYERS.index(2)
+    assert (view.row["layer"], view.row["expert"], view.row["flagged"]) == (2, 5, True)
+    assert {use.topic for use in view.by_topic} == set(TOPICS)
+    for use in view.by_topic:
+        assert use.frequency == pytest.approx(float(result.routing.cells("frequency", f"topic:{use.topic}")[place, 5]))
+        assert use.lift == pytest.approx(use.frequency * EXPERTS / 2)
+    assert [use.window for use in view.windows] == ["prompt", "boundary", "response"]
+    assert view.windows[0].frequency == pytest.approx(view.row["frequency"]["all"])
+
+
+def test_the_prompts_that_use_an_expert_most_come_first(services: Services, done: RunInfo, result: AuditResult) -> None:
+    prompts = services.results.expert(done.id, 1, 3).prompts
+    place, counts = LAYERS.index(1), result.counts
+    expected = {
+        prompt_id: int(counts.counts[i, 0, place, 3]) / int(counts.tokens[i, 0])
+        for i, prompt_id in enumerate(counts.prompt_ids)
+    }
+    assert {use.prompt_id: use.frequency for use in prompts} == pytest.approx({k: v for k, v in expected.items() if v})
+    assert [use.frequency for use in prompts] == sorted(expected.values(), reverse=True)[: len(prompts)]
+    assert prompts[0].topic in TOPICS
+    assert prompts[0].label in ("harmful", "benign")
+
+
+@pytest.mark.parametrize(("layer", "expert"), [(0, 0), (2, EXPERTS), (2, -1), (99, 0)])
+def test_experts_that_the_model_lacks_are_not_found(services: Services, done: RunInfo, layer: int, expert: int) -> None:
+    with pytest.raises(NotFoundError, match="MoE layers are 1, 2, 3, experts 0 to 7"):
+        services.results.expert(done.id, layer, expert)
+
+
+def test_answers_come_back_in_order_and_by_prompt(services: Services, done: RunInfo, result: AuditResult) -> None:
+    assert tuple(services.results.answers(done.id)) == result.answers
+    assert [answer.variant for answer in services.results.answers(done.id, "h0")] == ["base", "masked"]
+    assert services.results.answers(done.id, "h0")[0].span == (0, 13)
+
+
+def test_scores_can_be_asked_for_in_sql(services: Services, done: RunInfo, result: AuditResult) -> None:
+    query = select(ExpertScoreRow).where(ExpertScoreRow.run_id == done.id, ExpertScoreRow.flagged)
+    with services.database.read() as session:
+        found = {(row.layer, row.expert): row for row in session.scalars(query)}
+    assert set(found) == {(2, 5), (1, 3)}
+    assert found[2, 5].raset == result.report["experts"][0]["scores"]["raset"]
+    assert (found[2, 5].effect, found[2, 5].q_value, found[2, 5].safex) == (1.5, 0.02, None)
+
+
+def test_results_that_are_not_there_yet_are_a_conflict(services: Services, running: RunInfo) -> None:
+    calls = [
+        services.results.report,
+        services.results.certificate,
+        services.results.heatmap,
+        services.results.topics,
+        services.results.experts,
+        services.results.answers,
+        services.results.experts_csv,
+        services.results.heatmap_csv,
+        services.results.report_html,
+        lambda run_id: services.results.expert(run_id, 1, 1),
+    ]
+    for call in calls:
+        with pytest.raises(ConflictError, match="is running and has no result"):
+            call(running.id)
+        with pytest.raises(NotFoundError):
+            call("zzzzzzzzzzzz")
+
+
+def test_a_failed_run_repeats_why_it_has_no_result(services: Services, running: RunInfo) -> None:
+    services.runs.fail(running.id, "the disk is full")
+    with pytest.raises(ConflictError, match="the disk is full"):
+        services.results.report(running.id)
+
+
+def test_an_audit_that_flags_nothing_has_a_whole_result(services: Services, running: RunInfo) -> None:
+    services.runs.finish(running.id, make_result(flagged=()))
+    assert services.results.report(running.id)["flagged"]["experts"] == []
+    assert "No expert" in services.results.report_html(running.id)
+    assert not any(math.isnan(v) for v in services.results.heatmap(running.id).values.ravel())

@@ -1,0 +1,42 @@
+"""What every test may use, and what a test must never do: reach another host, or take more than its share of cores."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+# Before anything imports a library that reads them.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+for _name in [name for name in os.environ if name.startswith("EXPERTSCOPE_")]:
+    del os.environ[_name]
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+NO_CHROMIUM = "Chromium is not installed: apt-get install chromium fonts-dejavu-core (`make test` does so as root)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test under tests/browser needs the browser."""
+    for item in items:
+        if ROOT / "tests" / "browser" in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the working tree."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Published prompt sets and refusal labels that lie beside a developer's working tree; the repository has none."""
+    if not SHARED.is_dir():
+        pytest.skip("no folder of published prompt sets beside the working tree")
+    return SHARED
