@@ -14,7 +14,7 @@ def graph(figure: go.Figure, name: str, text: str, **graph_id: Any) -> Component
     config: Any = {
         "displaylogo": False,
         "responsive": True,
-        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "pan2d", "zoom2d"],
+        "modeBarButtons": [["toImage"]],  # the default bar offers to share the chart with a server of Plotly's
         "toImageButtonOptions": {"format": "svg", "filename": name},
     }
     return html.Div(

@@ -4,19 +4,33 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from analysis.errors import ConflictError, ExpertScopeError
 from backend.db.engine import Database
 
 _ADVISORY_LOCK = 4_977_310
 
 
 def migrate(database: Database) -> None:
-    """Run every missing migration in one transaction: all of them take hold, or none."""
+    """Run every missing migration in one transaction: all of them take hold, or none.
+
+    Raises ConflictError for a database of a newer ExpertScope, ExpertScopeError for one that cannot be used at all.
+    """
     writer = database.engine.execution_options(expertscope_writes=True)
-    with writer.begin() as connection:
-        _wait_for_turn(connection)
-        command.upgrade(configuration(connection), "head")
+    try:
+        with writer.begin() as connection:
+            _wait_for_turn(connection)
+            command.upgrade(configuration(connection), "head")
+    except CommandError as fault:
+        raise ConflictError(
+            f"the database does not fit this version of ExpertScope: {fault}; use a newer one"
+        ) from fault
+    except DBAPIError as fault:
+        place = database.engine.url.render_as_string(hide_password=True)
+        raise ExpertScopeError(f"the database {place} cannot be used: {fault.orig}") from fault
 
 
 def configuration(connection: Connection) -> Config:

@@ -65,8 +65,14 @@ class Services:
 
 
 def open_services(settings: Settings) -> Services:
-    """Create the data folder and the database where they are missing, migrate, and open every service."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    """Create the data folder and the database where they are missing, migrate, and open every service.
+
+    Raises ExpertScopeError or one of its kinds when the folder or the database cannot be used.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise InputError(f"data folder '{settings.data_dir}' cannot be made: {fault.strerror}", field="data") from fault
     database = Database(settings.database)
     migrate(database)
     prompt_sets, models = PromptSets(database, settings), Models(database, settings)

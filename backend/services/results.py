@@ -3,6 +3,7 @@ every number comes from the stored report or the stored routing table."""
 
 import csv
 import io
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,20 +27,26 @@ UNITS = {
     "lift": "selection frequency over uniform use (k/E)",
     "difference": "selection frequency, harmful minus benign",
 }
+_KEPT = 4
 Rows = list[dict[str, Any]]
 Answers = list[Answer]
 
 
 class Results:
-    """Reads results. Every method raises NotFoundError for an unknown run, ConflictError for one without a result."""
+    """Reads results. Every method raises NotFoundError for an unknown run, ConflictError for one without a result.
+
+    A result never changes once it is there, so the last few that were asked for stay unpacked: with 6,000 experts
+    unpacking takes longer than everything else that a page does. What comes back is shared; nobody may change it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._report = lru_cache(maxsize=_KEPT)(self._read_report)
+        self._table = lru_cache(maxsize=_KEPT)(self._read_table)
 
     def report(self, run_id: str) -> dict[str, Any]:
         """report.json."""
-        with self._database.read() as session:
-            return unpack_report(_result(session, run_id).report)
+        return self._report(run_id)
 
     def certificate(self, run_id: str) -> dict[str, Any]:
         with self._database.read() as session:
@@ -51,7 +58,7 @@ class Results:
         return Heatmap(
             layers=[*table.layers],
             experts=[*range(table.experts)],
-            values=table.cells(quantity, group, window),
+            values=table.cells(quantity, group, window).copy(),
             quantity=quantity,
             group=group,
             window=window,
@@ -84,10 +91,10 @@ class Results:
         """All that is known of one expert. Raises NotFoundError for one that the model does not have."""
         with self._database.read() as session:
             result = _result(session, run_id)
-            table, counts = RoutingTable.from_bytes(result.routing), PromptCounts.from_bytes(result.counts)
+            table, counts = self._table(run_id), PromptCounts.from_bytes(result.counts)
             place = _place(table, layer, expert)
             prompts = _describe(session, run_id, top_prompts(counts, place, expert))
-        row = next(r for r in unpack_report(result.report)["experts"] if (r["layer"], r["expert"]) == (layer, expert))
+        row = next(row for row in self.experts(run_id) if (row["layer"], row["expert"]) == (layer, expert))
         return ExpertView(row, topic_uses(table, place, expert), window_uses(table, place, expert), prompts)
 
     def answers(self, run_id: str, prompt_id: str | None = None) -> Answers:
@@ -104,11 +111,13 @@ class Results:
 
     def report_html(self, run_id: str) -> str:
         """The report as one self-contained page."""
-        with self._database.read() as session:
-            result = _result(session, run_id)
-        return render_html(unpack_report(result.report), RoutingTable.from_bytes(result.routing))
+        return render_html(self._report(run_id), self._table(run_id))
 
-    def _table(self, run_id: str) -> RoutingTable:
+    def _read_report(self, run_id: str) -> dict[str, Any]:
+        with self._database.read() as session:
+            return unpack_report(_result(session, run_id).report)
+
+    def _read_table(self, run_id: str) -> RoutingTable:
         with self._database.read() as session:
             return RoutingTable.from_bytes(_result(session, run_id).routing)
 

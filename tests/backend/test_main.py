@@ -27,6 +27,12 @@ def test_a_second_start_finds_what_the_first_one_stored(tmp_path: Path) -> None:
         assert client.get(f"/api/v1/prompt-sets/{created['id']}").json() == created
 
 
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="data folder"):
+        create_app(Settings(data_dir=tmp_path / "file" / "data"))
+
+
 def test_it_refuses_to_open_itself_to_a_network_unasked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no accounts"):
         create_app(Settings(data_dir=tmp_path, host="0.0.0.0"))

@@ -1,5 +1,6 @@
 """A page that watches a run must not keep the server from stopping."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -32,9 +33,10 @@ def test_an_open_event_stream_ends_when_the_server_is_told_to_stop(
     services: Services, running: RunInfo, tmp_path: Path
 ) -> None:
     log = tmp_path / "server.log"
+    environment = {**os.environ, "EXPERTSCOPE_DATABASE_URL": services.settings.database}
     with log.open("wb") as out:
         command = [sys.executable, "-c", SERVER, str(services.settings.data_dir)]
-        server = subprocess.Popen(command, stdout=out, stderr=out)
+        server = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
     try:
         url = f"{address(log, server)}/api/v1/runs/{running.id}/events"
         with httpx.stream("GET", url, timeout=10) as stream:

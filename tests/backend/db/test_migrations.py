@@ -3,11 +3,13 @@
 import threading
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
+from analysis.errors import ConflictError, ExpertScopeError
 from backend.db import Database, migrate
 from backend.db.migrate import configuration
 from backend.db.tables import Base
@@ -56,6 +58,23 @@ def test_server_and_worker_may_migrate_at_the_same_time(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    database = open_database(tmp_path)
+    migrate(database)
+    with database.write() as session:
+        session.execute(text("update alembic_version set version_num = '9999'"))
+    with pytest.raises(ConflictError, match="9999"):
+        migrate(database)
+    assert "runs" in inspect(database.engine).get_table_names()
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "test.db").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(ExpertScopeError, match="not a database") as caught:
+        migrate(open_database(tmp_path))
+    assert "\n" not in caught.value.message
 
 
 def test_the_first_migration_can_be_taken_back(tmp_path: Path) -> None:

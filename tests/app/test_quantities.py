@@ -1,0 +1,22 @@
+"""Every ⓘ says what it is about, and every one that a page asks for exists."""
+
+import re
+from pathlib import Path
+
+from app.pages.routing import SHOWN
+from app.quantities import QUANTITIES
+
+
+def test_every_quantity_is_one_or_two_sentences_with_a_source() -> None:
+    for key, quantity in QUANTITIES.items():
+        assert quantity.name[:1].isupper() or quantity.name[0] in "q", key
+        assert quantity.sentence.endswith("."), key
+        assert quantity.source, key
+        assert "!" not in quantity.sentence, key
+
+
+def test_every_tip_that_a_page_asks_for_exists(repository: Path) -> None:
+    sources = "\n".join(p.read_text(encoding="utf-8") for p in (repository / "app").rglob("*.py"))
+    asked = set(re.findall(r'\binfo\("([a-z_]+)"\)', sources)) | set(SHOWN)
+    assert len(asked) > 15
+    assert asked - set(QUANTITIES) == set()

@@ -1,0 +1,40 @@
+"""Files that the browser gets: nothing in them leads to another host, and everything they name is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.components.status import GLYPHS
+from app.factory import STATIC
+
+# The vendored API documentation is another's text and is checked by the test of its own page.
+OURS = [p for p in STATIC.rglob("*") if p.is_file() and "swagger-ui" not in p.parts]
+CODE = [p for p in OURS if p.suffix in (".css", ".js")]
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: path.name)
+def test_no_style_sheet_or_script_names_another_host(path: Path) -> None:
+    assert re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]{2,}", path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", [p for p in CODE if p.suffix == ".css"], ids=lambda path: path.name)
+def test_every_file_that_a_style_sheet_names_exists(path: Path) -> None:
+    for name in re.findall(r'url\("([^"]+)"\)', path.read_text(encoding="utf-8")):
+        assert (path.parent / name).resolve().is_file(), name
+
+
+def test_every_icon_that_a_page_uses_exists() -> None:
+    sources = "\n".join(p.read_text(encoding="utf-8") for p in (STATIC.parent / "app").rglob("*.py"))
+    named = set(re.findall(r'icon\("([a-z]+)"\)', sources)) | set(GLYPHS.values())
+    sheet = (STATIC / "css" / "20-base.css").read_text(encoding="utf-8")
+    assert {"plus", "check", "download"} <= named
+    for name in named:
+        assert (STATIC / "icons" / f"{name}.svg").is_file(), name
+        assert f".icon-{name} " in sheet, name
+
+
+def test_the_fonts_carry_their_licence() -> None:
+    fonts = STATIC / "fonts"
+    assert sorted(p.suffix for p in fonts.iterdir()) == [".md", ".txt", ".woff2", ".woff2", ".woff2"]
+    assert "SIL Open Font License, Version 1.1" in (fonts / "LICENSE-Inter-OFL.txt").read_text(encoding="utf-8")

@@ -1,0 +1,68 @@
+"""A heading is a finding only where the interval supports it."""
+
+import pytest
+
+from app import wording
+from backend.services import TopicUse
+
+
+def report(estimate: float | None, low: float | None, high: float | None) -> dict:
+    return {"routing": {"topic_ratio": {"estimate": estimate, "low": low, "high": high, "n": 12}}}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "finding"),
+    [
+        ((0.24, 0.19, 0.30), "Routing follows topic, not safety"),
+        ((0.60, 0.45, 0.90), "Routing follows topic more than safety"),
+        ((0.90, 0.70, 1.20), "Routing follows topic and safety alike, as far as these prompts tell"),
+        ((1.60, 1.20, 2.00), "Routing separates harmful from benign more than it separates topics"),
+        ((0.24, None, None), "Routing follows topic and safety to a degree that these prompts cannot tell apart"),
+        ((None, None, None), "Whether routing follows topic or safety could not be measured"),
+    ],
+)
+def test_the_routing_finding_follows_the_interval(ratio: tuple, finding: str) -> None:
+    assert wording.routing_finding(report(*ratio)) == finding
+
+
+def experts(*flagged: bool, how: str = "alone") -> dict:
+    rows = [{"flagged": flag, "how": how if flag else None} for flag in flagged]
+    return {"experts": rows, "flagged": {"experts": [[0, i] for i, flag in enumerate(flagged) if flag]}}
+
+
+def test_the_number_of_flagged_experts_is_a_sentence() -> None:
+    assert wording.flagged_finding(experts(True, False, False)) == "1 of 3 experts carries refusal"
+    assert wording.flagged_finding(experts(True, True, False)) == "2 of 3 experts carry refusal"
+    assert wording.flagged_finding(experts(True, True, how="in a set")) == "2 of 2 experts carry refusal together"
+    assert wording.flagged_finding(experts(False, False)) == "No expert of 2 was found to carry refusal"
+
+
+def row(flagged: bool = False, **evidence: bool) -> dict:
+    return {"layer": 2, "expert": 5, "flagged": flagged, "how": "alone" if flagged else None, "evidence": evidence}
+
+
+def use(topic: str, lift: float | None) -> TopicUse:
+    return TopicUse(topic, None, lift, None, None)
+
+
+def test_only_a_flagged_expert_is_said_to_carry_refusal() -> None:
+    assert wording.expert_finding(row(True), []).startswith("L2·E5 carries refusal")
+    assert "carr" not in wording.expert_finding(row(causal=True), [])
+    assert "shows no sign" in wording.expert_finding(row(), [])
+
+
+def test_a_topic_is_named_only_when_it_stands_out() -> None:
+    assert "banking uses it 1.8 times" in wording.expert_finding(row(), [use("travel", 0.4), use("banking", 1.79)])
+    assert "no topic" in wording.expert_finding(row(), [use("travel", 1.2), use("art", None)])
+
+
+def test_the_ladder_is_read_out_in_words() -> None:
+    assert wording.ladder_text({"causal": True, "selective": True}) == "Evidence 2 of 6: causal, selective"
+    assert wording.ladder_text({}) == "Evidence 0 of 6: none"
+
+
+def test_a_verdict_is_a_heading_and_what_it_rests_on() -> None:
+    split = wording.verdict("2 experts carry refusal: L2·E10 and L0·E1; masked, refusal goes to 0 %; it is 100 % else.")
+    assert split.finding == "2 experts carry refusal: L2·E10 and L0·E1"
+    assert split.basis == "Masked, refusal goes to 0 %; it is 100 % else."
+    assert wording.verdict("No expert was found that refusal depends on.").basis == ""
