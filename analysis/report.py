@@ -80,7 +80,8 @@ def build_report(audited: Audited) -> dict[str, Any]:
         "flagged": flagged,
         "withheld": _withheld(audited),
         "timings": {
-            **dict.fromkeys(("load", "capture", "criteria", "confirmation")),  # null: not done, or not by the audit
+            **dict.fromkeys(("capture", "criteria", "confirmation")),  # null: not done
+            "load": audited.model.load_seconds,
             **audited.seconds,
         },
     }

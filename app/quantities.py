@@ -100,9 +100,9 @@ QUANTITIES: Mapping[str, Quantity] = {
     ),
     "stability": Quantity(
         "Stability",
-        "The share of resamples of the prompts in which the expert stays among the selected ones of its layer.",
-        "Π = resamples in which it is selected / resamples",
-        "SAFEx, arXiv 2506.17368; Meinshausen & Bühlmann 2010",
+        "The share of half-samples of the pairs in which the expert is in its layer's top tenth by harmful − benign.",
+        "Π over 100 half-samples, in the expert's own direction",
+        "Meinshausen & Bühlmann 2010",
     ),
     "evidence": Quantity(
         "Evidence ladder",
@@ -133,6 +133,11 @@ QUANTITIES: Mapping[str, Quantity] = {
         "How much the refusal margin falls when this expert alone is ablated.",
         "M(intact) − M(ablated), in nats",
         "Replication studies; margin is ExpertScope's",
+    ),
+    "refusal_lost": Quantity(
+        "Refusal lost when ablated",
+        "How far the probability of opening with a refusal falls on harmful prompts when this expert alone is ablated.",
+        "mean of σ(M intact) − σ(M ablated), first answer token",
     ),
     "refusal": Quantity(
         "Refusal rate",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app import formats
+from app.quantities import QUANTITIES
 
 Report = Mapping[str, Any]
 
@@ -37,6 +38,13 @@ STAGES = {
     "search": "Ablating candidates and growing sets",
     "confirmation": "Testing against matched controls on prompts not looked at",
     "answers": "Answering with the flagged experts masked",
+}
+WITHHELD = {
+    "outcomes.masked": "Answers with the flagged experts masked",
+    "flagged.effect": "Effect of the flagged set",
+    "experts.effect": "Effects of single experts",
+    "outcomes.margin_harmful": "Refusal margin on harmful prompts",
+    "outcomes.margin_benign": "Refusal margin on benign prompts",
 }
 PRESETS = {
     "quick": "A first look: at most 60 harmful and 60 benign prompts, short answers, wider intervals.",
@@ -130,4 +138,7 @@ def withheld_reason(report: Report, what: str) -> str | None:
 
 def withheld_name(what: str) -> str:
     """A path of the report in words: "outcomes.judge_agreement" is "Judge agreement"."""
-    return what.rpartition(".")[2].replace("_", " ").capitalize()
+    last = what.rpartition(".")[2]
+    if what.startswith("experts.scores.") and last in QUANTITIES:
+        return QUANTITIES[last].name
+    return WITHHELD.get(what) or last.replace("_", " ").capitalize()

@@ -13,6 +13,9 @@ import typer
 
 from analysis.errors import ExpertScopeError
 from backend.commands import audit, models, organism, prompts, serve, trace
+from backend.threads import wait_asleep
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="expertscope",
@@ -60,7 +63,7 @@ def run(arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:
         return _wrong_arguments(error)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted", 130)
+        return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
         return _reader_gone()
     except ExpertScopeError as error:
@@ -69,6 +72,8 @@ def run(arguments: list[str] | None = None) -> int:
         if os.environ.get("EXPERTSCOPE_LOG_LEVEL", "").lower() == "debug":
             raise
         return _complain(f"unexpected {type(error).__name__}: {error} (EXPERTSCOPE_LOG_LEVEL=debug shows where)", 1)
+    if status == INTERRUPTED:
+        return _complain("interrupted", INTERRUPTED)
     return status if isinstance(status, int) else 0
 
 
@@ -92,7 +97,8 @@ def _reader_gone() -> int:
 
 
 def _quiet_libraries() -> None:
-    """Libraries must not draw bars or warn on a stderr that promises one line."""
+    """Libraries must not draw bars or warn on a stderr that promises one line. They read it at import."""
+    wait_asleep()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     for name, value in {

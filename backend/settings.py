@@ -61,7 +61,9 @@ class Settings(BaseSettings):
         default="auto", description="Where runs compute unless a run says otherwise. auto: CUDA where there is one."
     )
     worker_threads: int = Field(
-        default=0, ge=0, description="Threads that torch uses in the worker; 0 leaves the choice to torch."
+        default=0,
+        ge=0,
+        description="Threads that torch uses in the worker; 0 takes one for a small model, else torch's choice.",
     )
     worker_stale_seconds: float = Field(
         default=30.0, gt=0, description="A worker silent for longer counts as gone in /readyz and on the pages."

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 # Before anything imports a library that reads them.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 for _name in [name for name in os.environ if name.startswith("EXPERTSCOPE_")]:

@@ -6,6 +6,7 @@ code from a hub is never run. Only a hub id can make a network request, and only
 
 import hashlib
 import re
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,12 +37,13 @@ class Source:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready to be traced, in evaluation mode, with frozen weights."""
+    """A model ready to be traced, in evaluation mode, with frozen weights. `load_seconds` is what loading it took."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     description: ModelDescription
     source: Source
+    load_seconds: float
 
     @cached_property
     def seam(self) -> Seam:
@@ -99,6 +101,7 @@ def inspect_model(ref: str, *, revision: str | None = None) -> ModelDescription:
 def load_model(ref: str, *, revision: str | None = None, device: str = "auto") -> LoadedModel:
     """Load the model behind `ref`: bfloat16 on CUDA, float32 on the CPU. `device` is auto, cpu, cuda or cuda:N."""
     source, target = resolve(ref, revision), _device(device)
+    start = time.perf_counter()
     description = inspect_model(ref, revision=revision)
     on_cuda = target.type == "cuda"
     try:
@@ -109,11 +112,13 @@ def load_model(ref: str, *, revision: str | None = None, device: str = "auto") -
             experts_implementation="grouped_mm" if on_cuda else "eager",
             use_safetensors=True,
             trust_remote_code=False,
+            # Straight onto the GPU: a model that just fits there may not fit into the machine's own memory as well.
+            device_map={"": target} if on_cuda else None,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as fault:
         raise ModelError(f"model '{source.ref}' cannot be loaded: {_first_line(fault)}", field="model") from fault
-    model = model.to(target).eval().requires_grad_(requires_grad=False)
-    return LoadedModel(model, _tokenizer(source), description, source)
+    model = model.eval().requires_grad_(requires_grad=False)
+    return LoadedModel(model, _tokenizer(source), description, source, round(time.perf_counter() - start, 3))
 
 
 def _device(name: str) -> torch.device:

@@ -111,10 +111,16 @@ def _effect(finished: Finished, row: Mapping[str, Any]) -> Component:
         stat("Selectivity", formats.number(row.get("selectivity")), "selectivity"),
     ]
     if (ablation.get("refusal") or {}).get("estimate") is not None:
-        stats.append(stat("Refusal when ablated", rate(ablation["refusal"]), "refusal"))
+        stats.append(stat("Refusal lost when ablated", rate(ablation["refusal"]), "refusal_lost"))
     text = f"Effect {formats.interval(effect, 'nats')} against the band of matched random experts"
     chart = graph(effect_against_null(effect, row.get("null"), row["flagged"]), "effect", text)
-    return html.Section([title, chart, html.Div(stats, className="stats")], className="stack-2")
+    note = None
+    if row.get("how") == "in a set":
+        note = html.P(
+            "The effect is what this expert adds to the flagged set; the other numbers are of it ablated alone.",
+            className="dim small",
+        )
+    return html.Section([title, chart, note, html.Div(stats, className="stats")], className="stack-2")
 
 
 def _topics(finished: Finished, view: ExpertView) -> Component:

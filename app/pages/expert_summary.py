@@ -22,7 +22,9 @@ def expert_summary(services: Services, run_id: str, layer: int, expert: int) -> 
             _effect(view),
             _uses(view),
             dcc.Link(
-                ["Open expert", icon("next")], href=addresses.expert(run_id, layer, expert), className="button primary"
+                ["Open expert", icon("next")],
+                href=addresses.expert(run_id, layer, expert),
+                className="button primary start",
             ),
         ],
         className="stack-2",
@@ -36,6 +38,7 @@ def _effect(view: ExpertView) -> Component:
             html.Div(["Effect ", info("effect")], className="stat-label"),
             html.Div(interval(effect, "nats"), className="stat-value num"),
             effect_strip(effect, null, effect_span([effect], [null]), view.row["flagged"]),
+            html.Span("matched random experts", className="key-null dim small") if null else None,
         ],
         className="stack",
     )

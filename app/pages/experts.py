@@ -153,7 +153,7 @@ def _columns() -> list[dict[str, Any]]:
             "headerName": "Effect, nats",
             "cellRenderer": "Effect",
             "filter": "agNumberColumnFilter",
-            "width": 270,
+            "width": 304,
         },
         {"field": "q_value", "headerName": "q", **NUMBER, **SHARE, "width": 88},
         {"field": "stability", **NUMBER, **SHARE, "width": 100},

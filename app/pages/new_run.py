@@ -32,9 +32,10 @@ PRESETS = ("quick", "standard", "full")
 
 def show(services: Services, visit: Visit) -> View:
     models, sets = services.models.list(limit=CHOICES).items, services.prompt_sets.list(limit=CHOICES).items
-    model = _first(visit.query.get("model"), [item.id for item in models])
-    chosen = _first(visit.query.get("prompts"), [item.id for item in sets])
-    preset = _first(visit.query.get("preset"), PRESETS) if "preset" in visit.query else "standard"
+    last = next(iter(services.runs.list(limit=1).items), None)  # what was asked last time is offered again
+    model = _first([visit.query.get("model"), last.model.id if last else None], [item.id for item in models])
+    chosen = _first([visit.query.get("prompts"), last.prompt_set.id if last else None], [item.id for item in sets])
+    preset = _first([visit.query.get("preset"), "standard"], PRESETS)
     body = html.Div(
         [
             html.Nav(
@@ -69,8 +70,9 @@ def show(services: Services, visit: Visit) -> View:
 PAGE = Page("/runs/new", show)
 
 
-def _first(wanted: str | None, known: Sequence[str]) -> str | None:
-    return wanted if wanted in known else next(iter(known), None)
+def _first(wanted: Sequence[str | None], known: Sequence[str]) -> str | None:
+    """The first wish that can be met, else the first that there is."""
+    return next((wish for wish in (*wanted, *known) if wish in known), None)
 
 
 def _block(number: int, title: str, children: Iterable[Any]) -> Component:

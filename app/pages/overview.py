@@ -165,7 +165,7 @@ def _experts(run: RunInfo, report: Report) -> Component:
         note = f"And {more} more in the table. " if more > 0 else ""
         note += "Flagged means causal, selective and replicated on prompts that were not used to find them."
     else:
-        note = f"The closest candidate is shown. {report['verdict'].get('power') or ''}"
+        note = "Shown is the one that came closest; Doubt says how hard was looked."
     return _question(4, "Experts", figure, sentence, [html.P(note, className="dim")])
 
 

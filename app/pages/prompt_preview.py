@@ -89,7 +89,7 @@ def faults_list(error: ExpertScopeError) -> Component:
     shown = [html.Li(str(fault)) for fault in error.faults[:MOST_FAULTS]]
     rest = len(error.faults) - len(shown)
     more = html.P(f"And {rest} more.", className="dim small") if rest > 0 else None
-    listed = html.Ul(shown) if shown and str(error.faults[0]) != error.message else None
+    listed = html.Ul(shown) if len(shown) > 1 or (shown and str(error.faults[0]) not in error.message) else None
     note = html.P("Nothing was stored. Mend the file and drop it again.", className="dim small")
     return html.Div([field_error(error.message), listed, more, note], className="faults")
 

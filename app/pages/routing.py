@@ -298,6 +298,7 @@ def _drawer(services: Services, run_id: str, opened: str | None) -> Component:
         position="right",
         size=420,
         opened=body is not None,
+        withinPortal=False,  # inside <main>, where its <header> is no second banner
         overlayProps={"backgroundOpacity": 0.15},
         transitionProps={"duration": 120},
         closeButtonProps={"aria-label": "Close"},

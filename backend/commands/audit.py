@@ -15,6 +15,7 @@ from backend.commands.options import (
     prompts_for,
 )
 from backend.commands.out_folder import check_out, filling
+from backend.threads import use_threads
 
 if TYPE_CHECKING:
     from analysis.result import AuditResult
@@ -54,6 +55,7 @@ def run_audit(model: str, prompts: str, preset: str, seed: int, device: str, jud
     with progress_bar() as progress:
         progress("load", 0, 1)
         loaded = load_model(model, device=device)
+        use_threads(loaded.description.parameters)
         progress("load", 1, 1)
         settings = AuditSettings.from_preset(preset, seed=seed, judge=judge)
         return audit_model(loaded, prompt_set, settings, progress=progress)

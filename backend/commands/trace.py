@@ -9,6 +9,7 @@ import typer
 from backend.commands.console import print_json, progress_bar, say
 from backend.commands.options import DeviceOption, JsonOption, ModelOption, OutOption, PromptsOption, prompts_for
 from backend.commands.out_folder import check_out, filling
+from backend.threads import use_threads
 
 if TYPE_CHECKING:
     from analysis.routing.trace import Trace
@@ -48,6 +49,7 @@ def run_capture(model: str, prompts: str, max_new_tokens: int, device: str) -> "
     with progress_bar() as progress:
         progress("load", 0, 1)
         loaded = load_model(model, device=device)
+        use_threads(loaded.description.parameters)
         progress("load", 1, 1)
         return capture(loaded, prompt_set, CaptureSettings(max_new_tokens=max_new_tokens), progress=progress)
 

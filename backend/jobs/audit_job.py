@@ -15,6 +15,7 @@ from backend import logs
 from backend.jobs.failures import explain
 from backend.jobs.warm_model import WarmModel
 from backend.services import ENDED, RunInfo, Services
+from backend.threads import use_threads
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,7 @@ class AuditJob:
     def _audit(self, run: RunInfo, shards: ShardStore, progress: Progress) -> AuditResult:
         progress("load", 0, 1)
         model = self.model.get(run.model.ref, run.model.revision, run.device)
+        use_threads(model.description.parameters, self._services.settings.worker_threads)
         prompts = self._services.prompt_sets.load(run.prompt_set.id)
         progress("load", 1, 1)
         settings = AuditSettings.from_preset(run.preset, seed=run.seed, judge=run.judge)

@@ -33,7 +33,6 @@ BEAT_SECONDS = 5.0
 def run_worker(settings: Settings, stop: threading.Event) -> None:
     """Work until `stop` is set. The caller holds the data folder's lock (lock.py)."""
     services = open_services(settings)
-    _use_threads(settings.worker_threads)
     jobs = Jobs(settings, AuditJob(services).perform)
     try:
         Worker(services, jobs).work(stop)
@@ -123,10 +122,3 @@ def die_with_parent(pipe: BinaryIO | None = None) -> None:
         os._exit(0)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-
-
-def _use_threads(count: int) -> None:
-    if count:
-        import torch
-
-        torch.set_num_threads(count)

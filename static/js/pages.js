@@ -95,6 +95,14 @@
     if (picture) window.dash_clientside.set_props("routing-view", { value: picture.hidden ? "picture" : "table" });
   });
 
+  /* Enter on a cell of a grid opens its row, as a click does. */
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !event.target.classList.contains("ag-cell")) return;
+    const row = event.target.closest(".ag-row").getAttribute("row-index");
+    const link = event.target.closest(".ag-root").querySelector(`.ag-row[row-index="${row}"] a.row-link`);
+    if (link) link.click();
+  });
+
   /* The file input inside dcc.Upload has no label of its own, and its component gives no way to add one. */
   new MutationObserver(() => {
     const input = document.querySelector(".drop input[type=file]:not([aria-label])");

@@ -78,7 +78,8 @@ def test_a_duration_is_in_words_of_its_size(value: float | None, text: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (21, "21st"), (112, "112th")]
+    ("value", "text"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (21, "21st"), (112, "112th")],
 )
 def test_a_rank_is_an_ordinal(value: int, text: str) -> None:
     assert formats.ordinal(value) == text

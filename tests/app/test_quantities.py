@@ -9,7 +9,7 @@ from app.quantities import QUANTITIES
 
 def test_every_quantity_is_one_or_two_sentences_with_a_source() -> None:
     for key, quantity in QUANTITIES.items():
-        assert quantity.name[:1].isupper() or quantity.name[0] in "q", key
+        assert quantity.name[0].isupper() or key == "q_value", key
         assert quantity.sentence.endswith("."), key
         assert quantity.source, key
         assert "!" not in quantity.sentence, key

@@ -66,3 +66,9 @@ def test_a_verdict_is_a_heading_and_what_it_rests_on() -> None:
     assert split.finding == "2 experts carry refusal: L2·E10 and L0·E1"
     assert split.basis == "Masked, refusal goes to 0 %; it is 100 % else."
     assert wording.verdict("No expert was found that refusal depends on.").basis == ""
+
+
+def test_what_is_withheld_has_a_name() -> None:
+    assert wording.withheld_name("outcomes.judge_agreement") == "Judge agreement"
+    assert wording.withheld_name("flagged.effect") == "Effect of the flagged set"
+    assert wording.withheld_name("experts.scores.raset") == "Contrastive routing sensitivity"

@@ -98,3 +98,15 @@ def test_the_job_database_holds_receipts_and_no_pickles(killed: Path) -> None:
     assert kind == "portable_json"
     assert sorted(receipt["key"] for receipt in receipts) == [f"part-{index}" for index in range(6)]
     assert all(set(receipt) == {"key", "sha256"} for receipt in receipts)
+
+
+def test_a_workflow_of_another_version_is_left_and_its_run_begun_again_on_its_shards(killed: Path) -> None:
+    with sqlite3.connect(killed / "jobs.db") as database:
+        database.execute("update workflow_status set application_version = 'expertscope-0.0.0'")
+    database.close()
+    assert output(killed) == []
+    assert output(killed, RUN) == ["computing 3", "computing 4", "computing 5", f"done {RUN}"]
+    with sqlite3.connect(killed / "jobs.db") as database:
+        states = dict(database.execute("select workflow_uuid, status from workflow_status").fetchall())
+    database.close()
+    assert states == {f"{RUN}.1": "CANCELLED", f"{RUN}.2": "SUCCESS"}

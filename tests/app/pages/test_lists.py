@@ -1,0 +1,91 @@
+"""Runs, prompt sets and models as lists; and what a run shows before it has a result."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from backend.services import ModelInfo, PromptSetInfo, RunInfo, Services
+
+Show = Callable[..., str]
+
+
+def test_without_a_run_the_page_says_what_will_stand_there(show: Show) -> None:
+    page = show("/ui/runs")
+    assert "No run yet" in page
+    assert "/ui/runs/new" in page
+
+
+def test_the_newest_verdict_stands_above_the_list(show: Show, done: RunInfo) -> None:
+    page = show("/ui/")
+    assert "Latest audit" in page
+    assert f"/ui/runs/{done.id}" in page
+    assert "2 experts carry refusal" in page
+    assert '"100 %"' in page
+
+
+def test_a_list_can_show_one_status_only(show: Show, done: RunInfo) -> None:
+    assert "1 run done" in show("/ui/runs", "?status=done")
+    page = show("/ui/runs", "?status=failed")
+    assert "No run has this status" in page
+    assert "Latest audit" not in page
+
+
+def test_a_status_that_does_not_exist_is_named(show: Show) -> None:
+    assert "unknown status 'lost'" in show("/ui/runs", "?status=lost")
+
+
+def test_a_waiting_run_says_that_no_worker_is_there(show: Show, services: Services, queued: RunInfo) -> None:
+    assert "no worker is running" in show(f"/ui/runs/{queued.id}")
+    services.workers.beat("w", 1)
+    assert "Waiting for the worker" in show(f"/ui/runs/{queued.id}")
+
+
+def test_a_running_run_shows_its_stage_and_what_is_left(show: Show, services: Services, queued: RunInfo) -> None:
+    services.runs.mark_running(queued.id)
+    services.runs.report_progress(queued.id, "capture", 3, 8)
+    page = show(f"/ui/runs/{queued.id}/routing")  # any tab, since none has anything to show yet
+    assert "Tracing the prompts" in page
+    assert "3 of 8 parts" in page
+    assert '"Cancel"' in page
+    poll = re.search(r'\{[^{}]*"id": "run-poll"[^{}]*\}', page)
+    assert poll is not None
+    assert '"disabled": false' in poll[0]
+
+
+def test_a_failed_run_says_why_and_can_go_on(show: Show, services: Services, queued: RunInfo) -> None:
+    services.runs.fail(queued.id, "the disk is full: free 2 GB and resume")
+    page = show(f"/ui/runs/{queued.id}")
+    assert "the disk is full: free 2 GB and resume" in page
+    assert '"Resume"' in page
+
+
+def test_polling_ends_with_the_run(call: Callable[..., dict[str, Any]], services: Services, queued: RunInfo) -> None:
+    values = {"run-poll.n_intervals": 7, "run-polled.data": queued.id}
+    assert "page-reload" not in call("run-progress.children", values, "run-poll.n_intervals")
+    services.runs.cancel(queued.id)
+    ended = call("run-progress.children", values, "run-poll.n_intervals")
+    assert "cancelled" in ended["page-reload"]["data"]
+    assert "run-progress" not in ended
+
+
+def test_prompt_sets_are_listed_with_their_counts(show: Show, prompt_set: PromptSetInfo) -> None:
+    page = show("/ui/prompt-sets")
+    assert "requests" in page
+    assert f"/ui/prompt-sets/{prompt_set.id}" in page
+
+
+def test_a_prompt_set_shows_its_prompts_page_by_page(show: Show, services: Services) -> None:
+    rows = "\n".join(f"question number {i},benign" for i in range(60))
+    stored = services.prompt_sets.create(f"prompt,label\n{rows}".encode(), "many.csv")
+    first, second = show(f"/ui/prompt-sets/{stored.id}"), show(f"/ui/prompt-sets/{stored.id}", "?from=50")
+    assert "question number 49" in first
+    assert "question number 50" not in first
+    assert "question number 50" in second
+    assert "51–60 of 60" in second
+
+
+def test_models_are_listed_with_what_was_found_in_them(show: Show, model: ModelInfo) -> None:
+    page = show("/ui/models")
+    assert model.name in page
+    assert "qwen3_moe" in page
+    assert f"/ui/runs/new?model={model.id}" in page

@@ -1,0 +1,138 @@
+"""The form: a file is checked before anything is stored, and every refusal stands by the field it is about."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.services import ModelInfo, PromptSetInfo, Services
+from tests.backend.factories import make_csv
+
+Call = Callable[..., dict[str, Any]]
+
+
+def drop(call: Call, data: bytes, filename: str = "mine.csv") -> dict[str, Any]:
+    contents = "data:text/csv;base64," + base64.b64encode(data).decode()
+    values = {"new-upload.contents": contents, "new-upload.filename": filename}
+    return call("new-preview.children", values, "new-upload.contents")
+
+
+def start(call: Call, **values: Any) -> dict[str, Any]:
+    form = {
+        f"new-{name}.value": value for name, value in {"preset": "quick", "seed": 0, "judge": "rules", **values}.items()
+    }
+    return call("address.href", {"new-start.n_clicks": 1, "new-key.data": "key-1", **form}, "new-start.n_clicks")
+
+
+def test_a_good_file_is_shown_and_not_yet_stored(call: Call, services: Services) -> None:
+    dropped = drop(call, make_csv())
+    preview = str(dropped["new-preview"])
+    assert "the first 5 of 12 prompts" in preview
+    assert "Benign request 0 about banking" in preview
+    assert "Topics: " in preview
+    assert "banking 6, travel 6" in preview
+    assert dropped["new-file"]["data"]["pairs"] == 6
+    assert services.prompt_sets.list().count == 0
+
+
+def test_a_broken_row_is_named_with_its_column(call: Call, services: Services) -> None:
+    dropped = drop(call, b"prompt,label\nhow are you,benign\nand you,evil\n")
+    faults = str(dropped["new-faults"])
+    assert "row 3" in faults
+    assert "column 'label'" in faults
+    assert "evil" in faults
+    assert dropped["new-file"]["data"] is None
+    assert services.prompt_sets.list().count == 0
+
+
+@pytest.mark.parametrize(
+    "data", [b"", bytes(range(256)) * 8, b"prompt\n" + b"a" * 5_000_000], ids=["empty", "noise", "huge cell"]
+)
+def test_a_file_that_cannot_be_used_is_refused_in_words(call: Call, services: Services, data: bytes) -> None:
+    dropped = drop(call, data)
+    assert "field-error" in str(dropped["new-faults"])
+    assert "Traceback" not in str(dropped)
+    assert len(str(dropped["new-faults"])) < 4_000
+    assert services.prompt_sets.list().count == 0
+
+
+def test_the_summary_says_what_the_prompts_cannot_support(call: Call, model: ModelInfo) -> None:
+    staged = {"name": "n", "prompts": 3, "harmful": 0, "benign": 2, "pairs": 0, "topics": {}}
+    values = {"new-model.value": model.id, "new-file.data": staged, "new-preset.value": "quick", "new-seed.value": 0}
+    shown = call("new-summary.children", values, "new-file.data")
+    text = str(shown["new-summary"])
+    for warning in ("No matched pairs", "No harmful prompts", "1 prompt without a label", "Fewer than two topics"):
+        assert warning in text
+    assert shown["new-start"]["disabled"] is False
+    assert "8 experts" in shown["new-model-note"]["children"]
+
+
+def test_nothing_can_be_started_without_prompts(call: Call, model: ModelInfo) -> None:
+    shown = call("new-summary.children", {"new-model.value": model.id}, "new-model.value")
+    assert shown["new-start"]["disabled"] is True
+
+
+def test_start_queues_the_run_and_goes_to_it(
+    call: Call, services: Services, model: ModelInfo, prompt_set: PromptSetInfo
+) -> None:
+    href = start(call, model=model.id, prompts=prompt_set.id, seed=3)["address"]["href"]
+    run = services.runs.get(href.rpartition("/")[2])
+    assert (run.preset, run.seed, run.prompt_set.id) == ("quick", 3, prompt_set.id)
+
+
+def test_a_second_click_makes_no_second_run(
+    call: Call, services: Services, model: ModelInfo, prompt_set: PromptSetInfo
+) -> None:
+    first = start(call, model=model.id, prompts=prompt_set.id)
+    assert start(call, model=model.id, prompts=prompt_set.id) == first
+    assert services.runs.list().count == 1
+
+
+@pytest.mark.parametrize("seed", [None, "", 1.5, -1])
+def test_a_seed_that_is_none_is_refused_at_its_field(
+    call: Call, services: Services, model: ModelInfo, prompt_set: PromptSetInfo, seed: Any
+) -> None:
+    answer = start(call, model=model.id, prompts=prompt_set.id, seed=seed)
+    assert answer["new-seed"]["error"]
+    assert "address" not in answer
+    assert services.runs.list().count == 0
+
+
+def register(call: Call, ref: str) -> dict[str, Any]:
+    values = {"register-model.n_clicks": 1, "register-ref.value": ref}
+    return call("register-message.children", values, "register-model.n_clicks")
+
+
+def test_a_model_is_inspected_before_it_is_listed(call: Call, services: Services, model_folder: Path) -> None:
+    answer = register(call, str(model_folder))
+    assert "MoE layers of 8 experts" in str(answer)
+    assert services.models.list().count == 1
+
+
+@pytest.mark.parametrize("ref", ["", "/no/such/folder"])
+def test_a_model_that_cannot_be_inspected_is_refused_at_its_field(call: Call, services: Services, ref: str) -> None:
+    answer = register(call, ref)
+    assert "field-error" in str(answer["register-message"])
+    assert answer["register-ref"]["value"] == ref
+    assert services.models.list().count == 0
+
+
+def test_start_stores_the_dropped_file_first(call: Call, services: Services, model: ModelInfo) -> None:
+    contents = "data:text/csv;base64," + base64.b64encode(make_csv()).decode()
+    staged = drop(call, make_csv())["new-file"]["data"]
+    values = {
+        "new-start.n_clicks": 1,
+        "new-key.data": "key-2",
+        "new-file.data": staged,
+        "new-upload.contents": contents,
+        "new-upload.filename": "mine.csv",
+        "new-model.value": model.id,
+        "new-preset.value": "quick",
+        "new-seed.value": 0,
+        "new-judge.value": "rules",
+    }
+    href = call("address.href", values, "new-start.n_clicks")["address"]["href"]
+    run = services.runs.get(href.rpartition("/")[2])
+    assert (run.prompt_set.name, run.prompt_set.prompts) == ("mine", 12)

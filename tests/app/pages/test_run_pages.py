@@ -1,0 +1,155 @@
+"""The pages of a finished run show the report's numbers, and no others."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backend.services import RunInfo, Services
+from tests.backend.factories import FLAGGED
+
+Show = Callable[..., str]
+
+
+def test_the_overview_answers_six_questions(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}")
+    for question in ("Asked", "Capture", "Routing", "Experts", "Effect", "Doubt"):
+        assert f'"{question}"' in page
+    assert "2 experts carry refusal" in page
+    assert "Routing follows topic, not safety" in page
+    assert '"0.24"' in page
+    assert '"[0.19, 0.29]"' in page
+    assert "3/3 layers, 1\u202f200 of 1\u202f200 selections" in page
+    assert "Judge agreement" in page
+    assert "one judge was asked" in page
+
+
+def test_no_such_expert_is_a_full_answer(show: Show, nothing_found: RunInfo) -> None:
+    page = show(f"/ui/runs/{nothing_found.id}")
+    assert "No expert was found that refusal depends on" in page
+    assert "No expert of 24 was found to carry refusal" in page
+    assert "nothing to mask" in page
+
+
+@pytest.mark.parametrize("tab", ["", "/routing", "/topics", "/experts", "/report", "/experts/2/5"])
+def test_every_tab_has_the_frame(show: Show, done: RunInfo, tab: str) -> None:
+    page = show(f"/ui/runs/{done.id}{tab}")
+    for part in ("Breadcrumbs", "Copy link", "Capture exact", "Views of this run"):
+        assert part in page
+    assert done.name in page
+
+
+def test_the_heatmap_holds_the_cells_of_the_service(
+    call: Callable[..., dict[str, Any]], services: Services, done: RunInfo
+) -> None:
+    values = {
+        "routing-quantity.value": "difference",
+        "routing-group.value": "topic:banking",
+        "routing-window.value": "response",
+        "routing-view.value": "table",
+        "routing-run.data": {"run": done.id, "flagged": [list(place) for place in FLAGGED]},
+    }
+    drawn = call("routing-heatmap.figure", values, "routing-quantity.value")
+    expected = services.results.heatmap(done.id, "difference", "topic:banking", "response").values
+    rows = drawn["routing-table"]["rowData"]
+    np.testing.assert_array_equal(
+        np.array([row["value"] for row in rows], dtype=np.float32).reshape(expected.shape), expected
+    )
+    assert {row["name"] for row in rows if row["flagged"]} == {"L2·E5", "L1·E3"}
+    assert drawn["routing-title"]["children"] == "Harmful − benign, topic banking"
+    assert "group=topic%3Abanking&window=response" in drawn["routing-csv"]["href"]
+    assert drawn["routing-heatmap"]["figure"]["data"][0]["z"]["dtype"] == "f4"
+
+
+def test_the_address_decides_what_the_heatmap_shows(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/routing", "?quantity=lift&group=topic:travel&window=boundary")
+    assert '"Lift, topic travel"' in page
+    assert "the last token before the answer begins" in page
+
+
+def test_an_expert_in_the_address_opens_at_the_side(show: Show, done: RunInfo) -> None:
+    assert "L2·E5 carries refusal" in show(f"/ui/runs/{done.id}/routing", "?expert=2.5")
+    assert "L2·E5 carries refusal" not in show(f"/ui/runs/{done.id}/routing")
+
+
+def test_a_quantity_that_does_not_exist_is_named(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/routing", "?quantity=colour")
+    assert "This cannot be shown" in page
+    assert "colour" in page
+
+
+def test_a_difference_is_not_offered_within_one_label(call: Callable[..., dict[str, Any]], done: RunInfo) -> None:
+    groups = ["all", "harmful", "benign", "topic:banking", "topic:banking/harmful"]
+    values = {
+        "routing-quantity.value": "difference",
+        "routing-groups.data": groups,
+        "routing-group.value": "harmful",
+    }
+    offered = call("routing-group.data", values, "routing-quantity.value")["routing-group"]
+    names = [item["value"] for part in offered["data"] for item in part["items"]]
+    assert names == ["all", "topic:banking"]
+    assert offered["value"] == "all"
+
+
+def test_a_click_on_a_cell_opens_its_expert(call: Callable[..., dict[str, Any]], done: RunInfo) -> None:
+    click = {"points": [{"x": 3, "y": "1", "z": 0.3}]}
+    values = {"routing-heatmap.clickData": click, "routing-run.data": {"run": done.id, "flagged": []}}
+    opened = call("routing-drawer.opened", values, "routing-heatmap.clickData")
+    assert opened["routing-drawer"]["opened"] is True
+    assert f"/ui/runs/{done.id}/experts/1/3" in str(opened)
+
+
+def test_the_experts_table_has_every_expert_with_ranks_by_criterion(
+    show: Show, services: Services, done: RunInfo
+) -> None:
+    from app.pages.experts import ranks, table_rows
+
+    experts = services.results.experts(done.id)
+    rows = table_rows(done.id, experts)
+    assert [row["rank"] for row in rows] == list(range(1, 25))
+    assert [row["flagged"] for row in rows[:3]] == [True, True, False]
+    best = max(experts, key=lambda row: row["scores"]["raset"])
+    assert ranks(experts, "raset")[(best["layer"], best["expert"])] == 1
+    assert rows[0]["rank_safex"] is None  # withheld for all, so nobody has a rank
+    assert "2 of 24 experts carry refusal" in show(f"/ui/runs/{done.id}/experts")
+
+
+def test_order_and_filter_of_the_table_come_from_the_address(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/experts", '?sort=q_value.desc&filter={"layer":{"type":"equals","filter":2}}')
+    assert '"sort": "desc"' in page
+    assert '"filterModel": {"layer": {"type": "equals", "filter": 2}}' in page
+    assert '"filterModel": {}' in show(f"/ui/runs/{done.id}/experts", "?filter=not-json")
+
+
+def test_an_expert_page_shows_its_row_of_the_report(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/experts/2/5")
+    assert "L2·E5 carries refusal" in page
+    assert "1.50 nats" in page
+    assert "rank 1 of 24" in page
+    assert "Evidence 6 of 6" in page
+
+
+def test_texts_stay_out_of_the_page_until_somebody_asks(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/experts/2/5")
+    assert "Show prompt and answers" in page
+    assert "Harmful request" not in page
+    assert "I cannot help with that" not in page
+
+
+def test_an_expert_that_the_model_lacks_is_not_found(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/experts/2/99")
+    assert '"Not found"' in page
+    assert "layer 2 has no expert 99" in page
+
+
+def test_the_report_page_leads_to_the_files_of_the_api(client: Any, show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/report")
+    for name in ("report.html", "report.json", "experts.csv", "certificate.json"):
+        address = f"/api/v1/runs/{done.id}/{name}"
+        assert address in page
+        assert client.get(address).status_code == 200
+
+
+def test_an_unknown_run_is_not_found(show: Show) -> None:
+    assert "no run has the id 'nope'" in show("/ui/runs/nope")

@@ -1,0 +1,25 @@
+"""Every page of the product, for the tests that look at all of them."""
+
+from tests.browser.conftest import Product
+
+
+def every_page(product: Product) -> dict[str, str]:
+    """Name to address, with a finished run and its first flagged expert."""
+    layer, expert = product.api(f"/runs/{product.run['id']}/report.json").json()["flagged"]["experts"][0]
+    prompts = product.run["prompt_set"]["id"]
+    return {
+        "runs": f"{product.url}/ui/runs",
+        "new run": f"{product.url}/ui/runs/new",
+        "overview": product.tab(),
+        "routing": product.tab("/routing"),
+        "routing, table": product.tab("/routing?view=table&quantity=difference"),
+        "routing, drawer": product.tab(f"/routing?expert={layer}.{expert}"),
+        "topics": product.tab("/topics"),
+        "experts": product.tab("/experts"),
+        "expert": product.tab(f"/experts/{layer}/{expert}"),
+        "report": product.tab("/report"),
+        "prompt sets": f"{product.url}/ui/prompt-sets",
+        "prompt set": f"{product.url}/ui/prompt-sets/{prompts}",
+        "models": f"{product.url}/ui/models",
+        "an expert that is not there": product.tab("/experts/99/99"),
+    }

@@ -1,0 +1,59 @@
+"""Everybody can use every page: axe finds nothing, the keyboard reaches everything, a phone is wide enough."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.addresses import every_page
+from tests.browser.conftest import Product
+
+
+def settle(page: Page) -> None:
+    expect(page.locator("#content h1").first).to_be_visible()
+    expect(page.locator("#content[data-dash-is-loading=true]")).to_have_count(0)
+    for graph in page.locator(".dash-graph:visible").all():
+        expect(graph.locator(".main-svg").first).to_be_attached()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(page: Page, product: Product, theme: str) -> None:
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    found = {}
+    for name, address in every_page(product).items():
+        page.goto(address)
+        settle(page)
+        expect(page.locator(f"html[data-mantine-color-scheme={theme}]")).to_have_count(1)
+        violations = Axe().run(page).response["violations"]
+        found[name] = [(v["id"], [node["html"][:160] for node in v["nodes"]][:3]) for v in violations]
+    assert {name: violations for name, violations in found.items() if violations} == {}
+
+
+def test_no_page_is_wider_than_a_phone(page: Page, product: Product) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    wide = {}
+    for name, address in every_page(product).items():
+        page.goto(address)
+        settle(page)
+        wide[name] = page.locator("html").evaluate("html => html.scrollWidth")
+    assert {name: width for name, width in wide.items() if width > 390} == {}
+
+
+def test_the_keyboard_alone_opens_an_expert(page: Page, product: Product) -> None:
+    page.goto(product.tab("/experts"))
+    link = page.locator("#experts-table a.row-link").first
+    expect(link).to_be_visible()
+    name = link.inner_text()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.locator("#experts-table .ag-header-cell").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator(".breadcrumbs li").last).to_have_text(name)
+
+
+def test_a_tip_opens_on_focus(page: Page, product: Product) -> None:
+    page.goto(product.tab("/topics"))
+    tip = page.get_by_role("button", name="Topic ratio ρ: Safety divergence over topic divergence").first
+    tip.focus()
+    expect(page.get_by_role("tooltip").filter(has_text="ρ = JSD(safety) / JSD(topic)")).to_be_visible()

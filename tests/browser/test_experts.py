@@ -1,0 +1,78 @@
+"""The table of experts and the page of one."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Product
+
+
+def rows(page: Page, column: str) -> list[str]:
+    return page.locator(f"#experts-table .ag-row [col-id={column}]").all_inner_texts()
+
+
+def flagged(product: Product) -> tuple[int, int]:
+    layer, expert = product.api(f"/runs/{product.run['id']}/report.json").json()["flagged"]["experts"][0]
+    return layer, expert
+
+
+def test_the_table_starts_with_the_audits_own_ranking(page: Page, product: Product) -> None:
+    page.goto(product.tab("/experts"))
+    expect(page.locator("#experts-table .ag-row").first).to_be_visible()
+    experts = product.api(f"/runs/{product.run['id']}/experts").json()["items"]
+    first = page.locator("#experts-table .ag-pinned-left-cols-container .ag-row[row-index='0']")
+    expect(first).to_contain_text(f"L{experts[0]['layer']}·E{experts[0]['expert']}")
+    passed = [name for name in experts[0]["evidence"] if experts[0]["evidence"][name]]
+    glyph = page.locator("#experts-table .ag-center-cols-container .ag-row[row-index='0'] .ladder")
+    expect(glyph).to_have_attribute("aria-label", f"Evidence {len(passed)} of 6: {', '.join(passed)}")
+    expect(glyph.locator(".passed")).to_have_count(len(passed))
+
+
+def test_order_and_filter_stand_in_the_address(page: Page, product: Product) -> None:
+    page.goto(product.tab('/experts?filter={"layer":{"filterType":"number","type":"equals","filter":1}}'))
+    expect(page.locator("#experts-table .ag-row").first).to_be_visible()
+    page.get_by_role("columnheader", name="Stability").click()
+    expect(page).to_have_url(re.compile(r"sort=stability\.asc"))
+    expect(page).to_have_url(re.compile("filter="))
+    page.reload()
+    expect(page.get_by_role("columnheader", name="Stability")).to_have_attribute("aria-sort", "ascending")
+    shown = [float(text) for text in rows(page, "stability")]
+    assert shown == sorted(shown)
+    assert set(rows(page, "layer")) == {"1"}
+
+
+def test_a_row_opens_its_expert_and_back_returns_to_the_order(page: Page, product: Product) -> None:
+    page.goto(product.tab("/experts?sort=layer.desc"))
+    cell = page.locator("#experts-table .ag-center-cols-container .ag-row[row-index='0'] [col-id=layer]")
+    expect(cell).to_be_visible()
+    layer = cell.inner_text()
+    cell.click()
+    expect(page).to_have_url(re.compile(rf"/experts/{layer}/\d+$"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text(f"L{layer}·E")
+    page.go_back()
+    expect(page.get_by_role("columnheader", name="Layer")).to_have_attribute("aria-sort", "descending")
+
+
+def test_texts_are_covered_until_a_click(page: Page, product: Product) -> None:
+    layer, expert = flagged(product)
+    run = f"/runs/{product.run['id']}"
+    top = product.api(f"{run}/experts/{layer}/{expert}").json()["prompts"][0]["prompt_id"]
+    listed = product.api(f"/prompt-sets/{product.run['prompt_set']['id']}/prompts?limit=500").json()["items"]
+    text = next(prompt["text"] for prompt in listed if prompt["id"] == top)
+    page.goto(product.tab(f"/experts/{layer}/{expert}"))
+    buttons = page.get_by_role("button", name="Show prompt and answers")
+    expect(buttons.first).to_be_visible()
+    assert text not in page.content()
+    buttons.first.click()
+    expect(page.locator(".uncovered .prompt-text")).to_have_text(text)
+    expect(page.locator(".uncovered")).to_contain_text("Untouched model")
+
+
+def test_neighbours_by_rank_lead_on(page: Page, product: Product) -> None:
+    layer, expert = flagged(product)
+    page.goto(product.tab(f"/experts/{layer}/{expert}"))
+    following = page.get_by_role("link", name=re.compile(r"^Next: L\d+·E\d+"))
+    name = following.inner_text().removeprefix("Next: ")
+    following.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+    expect(page).to_have_title(re.compile(re.escape(name)))
