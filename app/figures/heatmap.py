@@ -12,6 +12,8 @@ from app.figures.template import AMOUNTS, DIFFERENCES, FLAGGED, figure
 
 _WIDTH = 1120
 _SMALLEST, _LARGEST = 6, 72
+_RING = 7
+"""Least half side of the ring around a flagged cell, in pixels, so that it shows however small the cells are."""
 MISSING = "#F0F2F5"
 """The ground behind cells without an observation; the style sheet hatches it."""
 
@@ -61,7 +63,7 @@ def heatmap(
         colorscale=scale.colours,
         zmin=scale.low,
         zmax=scale.high,
-        xgap=1 if len(experts) <= 128 and not holes else 0,
+        xgap=1 if len(experts) <= 64 and not holes else 0,
         ygap=1 if len(layers) <= 64 and not holes else 0,
         hoverongaps=False,
         hovertemplate=f"layer %{{y}} · expert %{{x}}<br>{label} <b>%{{z:.3f}}</b>{suffix}<extra></extra>",
@@ -74,7 +76,9 @@ def heatmap(
     chart.update_layout(margin={"l": 56, "r": 8, "t": 48, "b": 48})
     if holes:
         chart.update_layout(plot_bgcolor=MISSING)
-    chart.update_layout(shapes=[_outline(rows[layer], expert) for layer, expert in flagged if layer in rows])
+    reach = max(0.5, _RING / _cell(len(experts)))
+    rings = [_outlines(rows[layer], expert, reach) for layer, expert in flagged if layer in rows]
+    chart.update_layout(shapes=[shape for ring in rings for shape in ring])
     return chart
 
 
@@ -104,9 +108,13 @@ def _colour_bar() -> dict[str, Any]:
     }
 
 
+def _cell(experts: int) -> int:
+    """The side of a cell in pixels, about."""
+    return min(_LARGEST, max(_SMALLEST, _WIDTH // max(experts, 1)))
+
+
 def _height(layers: int, experts: int) -> int:
-    cell = min(_LARGEST, max(_SMALLEST, _WIDTH // max(experts, 1)))
-    return max(240, min(1400, cell * layers + 96))
+    return max(240, min(1400, _cell(experts) * layers + 96))
 
 
 def _expert_axis(experts: Sequence[int]) -> dict[str, Any]:
@@ -149,13 +157,7 @@ _CROSSHAIR = {
 }
 
 
-def _outline(row: int, expert: int) -> dict[str, Any]:
-    return {
-        "type": "rect",
-        "x0": expert - 0.5,
-        "x1": expert + 0.5,
-        "y0": row - 0.5,
-        "y1": row + 0.5,
-        "line": {"color": FLAGGED, "width": 3},
-        "layer": "above",
-    }
+def _outlines(row: int, expert: int, reach: float) -> list[dict[str, Any]]:
+    """A ring around a cell, on a white one that sets it off from every colour; `reach` is half its side, in cells."""
+    ring = {"type": "rect", "x0": expert - reach, "x1": expert + reach, "y0": row - reach, "y1": row + reach}
+    return [{**ring, "line": {"color": colour, "width": width}} for colour, width in (("#FFFFFF", 5), (FLAGGED, 3))]

@@ -63,9 +63,15 @@ def test_a_scale_has_two_ends_even_without_a_range(quantity: str, values: np.nda
 
 
 def test_flagged_cells_are_outlined_where_they_are() -> None:
-    shape = draw(flagged=((3, 1),)).layout.shapes[0]
+    *_, shape = draw(flagged=((3, 1),)).layout.shapes
     assert (shape.x0, shape.x1, shape.y0, shape.y1) == (0.5, 1.5, 0.5, 1.5)
     assert shape.line.color == FLAGGED
+
+
+def test_the_ring_around_a_tiny_cell_is_larger_than_the_cell() -> None:
+    *_, shape = draw(np.zeros((94, 512), dtype=np.float32), flagged=((0, 100),)).layout.shapes
+    assert shape.x1 - shape.x0 > 2
+    assert (shape.x0 + shape.x1) / 2 == 100
 
 
 def test_a_large_model_fits_on_a_screen() -> None:

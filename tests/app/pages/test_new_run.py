@@ -136,3 +136,14 @@ def test_start_stores_the_dropped_file_first(call: Call, services: Services, mod
     href = call("address.href", values, "new-start.n_clicks")["address"]["href"]
     run = services.runs.get(href.rpartition("/")[2])
     assert (run.prompt_set.name, run.prompt_set.prompts) == ("mine", 12)
+
+
+def test_a_dense_model_is_refused_by_name(call: Call, services: Services, tmp_path: Path) -> None:
+    from transformers import LlamaConfig
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    LlamaConfig(**sizes, vocab_size=32, architectures=["LlamaForCausalLM"]).save_pretrained(tmp_path / "dense")
+    answer = register(call, str(tmp_path / "dense"))
+    assert "field-error" in str(answer["register-message"])
+    assert "llama" in str(answer["register-message"]).lower()
+    assert services.models.list().count == 0
