@@ -45,7 +45,7 @@ def _sentence(
         else f"{len(names)} experts carry refusal{together}: {_list(names)}"
     )
     effect = f"masked, refusal of harmful prompts goes from {before:.0%} to {after:.0%}"
-    control = "" if null is None else f"; without matched random experts it is {null:.0%}"
+    control = "" if null is None else f"; masking random experts like them leaves it at {null:.0%}"
     return f"{who}; {effect}{control}.".replace("%", " %")
 
 

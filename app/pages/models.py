@@ -134,7 +134,10 @@ def register(bind: Binder) -> None:
         Input("register-model", "n_clicks"),
         State("register-ref", "value"),
         State("register-revision", "value"),
-        running=[(Output("register-model", "disabled"), True, False)],
+        running=[
+            (Output("register-model", "disabled"), True, False),
+            (Output("register-model", "children"), "Inspecting…", "Inspect and register"),
+        ],
         prevent_initial_call=True,
     )
     def inspect(clicks: int | None, ref: str | None, revision: str | None) -> tuple[Any, Any]:

@@ -290,7 +290,10 @@ def _register_start(bind: Binder) -> None:
             "staged": State("new-file", "data"),
             "key": State("new-key", "data"),
         },
-        running=[(Output("new-start", "disabled"), True, False)],
+        running=[
+            (Output("new-start", "disabled"), True, False),
+            (Output("new-start", "children"), "Starting…", "Start"),
+        ],
         prevent_initial_call=True,
     )
     def start(clicks: int | None, form: dict[str, Any], file: dict[str, str], staged: Any, key: str) -> list[Any]:

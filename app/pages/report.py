@@ -20,6 +20,13 @@ FILES = (
 )
 
 
+OUTCOMES = (
+    ("Refusal of harmful prompts", "refusal", "refusal_harmful"),
+    ("Refusal of benign prompts", "over_refusal", "refusal_benign"),
+    ("Degenerate answers", "degenerate", "degenerate"),
+)
+
+
 def show(services: Services, visit: Visit) -> View:
     return run_view(services, visit, "report", _report)
 
@@ -64,16 +71,12 @@ def _summary(report: Mapping[str, Any]) -> Component:
     places = ", ".join(formats.place(*place) for place in wording.flagged_places(report)) or "none"
     rows: list[list[Any]] = [
         [
-            _named("Refusal of harmful prompts", "refusal"),
-            rate(outcomes["refusal_harmful"]),
-            rate(masked.get("refusal_harmful")),
-        ],
-        [
-            _named("Refusal of benign prompts", "over_refusal"),
-            rate(outcomes["refusal_benign"]),
-            rate(masked.get("refusal_benign")),
-        ],
-        [_named("Degenerate answers", "degenerate"), rate(outcomes["degenerate"]), rate(masked.get("degenerate"))],
+            _named(name, key),
+            rate(outcomes[field]),
+            rate(masked.get(f"base_{field}")),
+            rate(masked.get(field)),
+        ]
+        for name, key, field in OUTCOMES
     ]
     facts = [
         ("Flagged experts", places),
@@ -84,8 +87,9 @@ def _summary(report: Mapping[str, Any]) -> Component:
     ]
     columns = [
         Column("Outcome"),
-        Column("Untouched model", numeric=True),
-        Column("Flagged experts masked", numeric=True),
+        Column("Untouched, all prompts", numeric=True),
+        Column("Untouched, confirmation half", numeric=True),
+        Column("Flagged masked, confirmation half", numeric=True),
     ]
     return html.Div(
         [plain_table(columns, rows, "Outcomes with 95 % intervals"), facts_list(facts)], className="stack-3"

@@ -13,11 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Request
+from playwright.sync_api import Page, Request, expect
 
 from tests.conftest import CHROMIUM, ROOT
 
 FIRST_AUDIT_SECONDS = 240
+SLOWEST_ANSWER = 30_000
+"""Milliseconds that a page may take on two cores while the worker computes."""
 SWITCHES = [
     "--headless",
     "--no-sandbox",
@@ -127,7 +129,8 @@ def watched(page: Page, product: Product) -> Iterator[Watch]:
     """Every test fails when its page asked another host for anything, or wrote an error to the console."""
     watch = Watch(product.url)
     watch.follow(page)
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(SLOWEST_ANSWER)
+    expect.set_options(timeout=SLOWEST_ANSWER)
     yield watch
     assert watch.foreign == []
     assert watch.errors == []

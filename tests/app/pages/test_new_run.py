@@ -9,6 +9,7 @@ import pytest
 
 from backend.services import ModelInfo, PromptSetInfo, Services
 from tests.backend.factories import make_csv
+from tests.tiny_models import tokenizer
 
 Call = Callable[..., dict[str, Any]]
 
@@ -139,10 +140,11 @@ def test_start_stores_the_dropped_file_first(call: Call, services: Services, mod
 
 
 def test_a_dense_model_is_refused_by_name(call: Call, services: Services, tmp_path: Path) -> None:
-    from transformers import LlamaConfig
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    LlamaConfig(**sizes, vocab_size=32, architectures=["LlamaForCausalLM"]).save_pretrained(tmp_path / "dense")
+    LlamaForCausalLM(LlamaConfig(**sizes, vocab_size=32)).save_pretrained(tmp_path / "dense")
+    tokenizer().save_pretrained(tmp_path / "dense")
     answer = register(call, str(tmp_path / "dense"))
     assert "field-error" in str(answer["register-message"])
     assert "llama" in str(answer["register-message"]).lower()
