@@ -5,6 +5,7 @@ prompt token, the boundary token (the last one before generation), and the answe
 end token. The answer's last token before a length limit is never fed back to the model, so nothing was routed for it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,11 @@ from analysis.routing.table import WINDOWS
 
 PROMPT, BOUNDARY, RESPONSE = range(len(WINDOWS))
 _FLUSH_STEPS = 32
+_SCORES: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "sqrtsoftplus": lambda logits: torch.nn.functional.softplus(logits).sqrt(),
+    "probability": lambda probabilities: probabilities,
+}
 
 
 @dataclass(frozen=True)
@@ -141,11 +147,11 @@ class RoutingRecorder(SeamListener):
 
 
 def _probabilities(layer: MoeLayer, logits: Float[Tensor, "*tokens experts"]) -> Float[Tensor, "*tokens experts"]:
-    """π over all experts, summing to 1: softmax, or for sigmoid routers the scores divided by their sum."""
-    if layer.sigmoid_scores:
-        scores = logits.float().sigmoid()
-        return scores / scores.sum(-1, keepdim=True)
-    return logits.float().softmax(-1)
+    """π over all experts, summing to 1: softmax, or for other score functions the scores divided by their sum."""
+    if layer.scoring == "softmax":
+        return logits.float().softmax(-1)
+    scores = _SCORES[layer.scoring](logits.float())
+    return scores / scores.sum(-1, keepdim=True)
 
 
 def _host(array: Tensor) -> npt.NDArray[np.float32]:

@@ -1,0 +1,91 @@
+"""A tiny random model of any family, built in memory from its configuration class alone. Nothing is downloaded.
+
+Most families need only the generic sizes below, each set where the configuration has a field of that name; the rest
+have an entry in `configurations.py`. Used by the conformance checks, and not meant for anything that learns.
+"""
+
+import dataclasses
+import math
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoModelForMultimodalLM,
+    AutoModelForSeq2SeqLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from analysis.conformance.configurations import OVERRIDES, SIZES
+from analysis.errors import NotMixtureOfExpertsError
+
+_AUTO_CLASSES = (AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoModelForSeq2SeqLM)
+
+
+def tiny_config(model_type: str) -> PreTrainedConfig:
+    """The configuration class of `model_type` with every size made small."""
+    config_class: Any = CONFIG_MAPPING[model_type]
+    config: PreTrainedConfig = config_class(**_settings(config_class, OVERRIDES.get(model_type, {})))
+    return config
+
+
+def tiny_model(model_type: str, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """A random model in evaluation mode. Raises NotMixtureOfExpertsError where no class of the family writes text."""
+    config = tiny_config(model_type)
+    _seed(seed)
+    model = _build(config)
+    _spread(model, seed)
+    model = model.to(dtype).eval().requires_grad_(requires_grad=False)
+    for generation in (model.generation_config,):
+        if generation is not None:
+            generation.eos_token_id, generation.pad_token_id, generation.bos_token_id = 1, 0, None
+    return model
+
+
+def _build(config: PreTrainedConfig) -> PreTrainedModel:
+    for auto in _AUTO_CLASSES:
+        if type(config) in auto._model_mapping:  # noqa: SLF001
+            model: PreTrainedModel = auto.from_config(config, experts_implementation="eager")
+            return model
+    raise NotMixtureOfExpertsError(f"transformers has no class of '{config.model_type}' that generates text")
+
+
+def _settings(config_class: Any, overrides: dict[str, Any]) -> dict[str, Any]:
+    """The generic sizes that `config_class` knows, its own sub-configurations, then what its family needs."""
+    names = {field.name for field in dataclasses.fields(config_class)}
+    aliases = {alias: name for name, alias in config_class.attribute_map.items()}
+    settings = {name: SIZES[name] for name in names if name in SIZES}
+    settings |= {name: SIZES[aliases[name]] for name in names if name not in SIZES and aliases.get(name) in SIZES}
+    settings |= {name: value for name, value in overrides.items() if not isinstance(value, dict)}
+    for name, sub in config_class.sub_configs.items():
+        kind = getattr(getattr(config_class, "sub_configs_defaults", {}).get(name), "model_type", None)
+        settings[name] = _settings(CONFIG_MAPPING[kind] if kind else sub, overrides.get(name, {}))
+        settings[name] |= {"model_type": kind} if kind else {}
+    settings |= {k: v for k, v in overrides.items() if isinstance(v, dict) and k not in config_class.sub_configs}
+    return settings
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _spread(model: PreTrainedModel, seed: int) -> None:
+    """Random weights large enough that experts differ and every expert is chosen by some token."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            if not tensor.is_floating_point() or "rotary" in name or "inv_freq" in name or "tid2eid" in name:
+                continue
+            if tensor.ndim >= 2:
+                tensor.normal_(0, 0.25, generator=generator)
+            elif "correction_bias" in name or name.endswith(("expert_bias", "balancing_biases")):
+                tensor.uniform_(-0.1, 0.1, generator=generator)
+            elif name.endswith("bias"):
+                tensor.normal_(0, 0.02, generator=generator)

@@ -1,0 +1,28 @@
+"""Gemma 4: router and experts stand in the decoder layer itself, beside a dense MLP that works on every token.
+
+Its router returns probabilities where others return logits.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from torch import Tensor, nn
+
+from analysis.models.adapters.base import Adapter, MoeLayer, Scoring
+from analysis.models.adapters.exclusion import Exclusion
+
+
+class Gemma4(Adapter):
+    families = ("gemma4_text",)
+
+    def top_k(self, block: nn.Module, router: nn.Module, config: Any) -> object:
+        return getattr(config, "top_k_experts", None)
+
+    def scoring(self, router: nn.Module, config: Any) -> Scoring:
+        return "probability"
+
+    def shared_experts(self, block: nn.Module, config: Any) -> int:
+        return 1
+
+    def without(self, layer: MoeLayer, excluded: Tensor) -> AbstractContextManager[object]:
+        return Exclusion(layer.router, excluded, layer.router.get_submodule("proj"))
