@@ -75,12 +75,14 @@ SIZES: dict[str, Any] = {
 }
 
 _HYBRID = {"layer_types": ["linear_attention", "full_attention", "linear_attention"]}
+_SPARSE = {"mlp_layer_types": ["dense", "sparse", "sparse"]}
 _MLA = {"num_key_value_heads": 4}
 _MROPE = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 1, 1]}
 
 OVERRIDES: dict[str, dict[str, Any]] = {
     "axk1": _MLA,
     "axk2": _MLA,
+    "beam": _SPARSE,
     "bailing_hybrid": {**_HYBRID, **_MLA},
     "dbrx": {
         "n_layers": 3,
@@ -89,7 +91,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
         "attn_config": {"kv_n_heads": 2, "rope_theta": 10_000.0, "clip_qkv": 8.0},
         "ffn_config": {"moe_top_k": 2, "ffn_hidden_size": 24},
     },
-    "deepseek_ocr2": {"text_config": {"mlp_layer_types": ["dense", "sparse", "sparse"]}},
+    "deepseek_ocr2": {"text_config": _SPARSE},
     "deepseek_v2": _MLA,
     "deepseek_v3": _MLA,
     "deepseek_v32": _MLA,
@@ -98,7 +100,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "gemma4_text": {"enable_moe_block": True, "vocab_size_per_layer_input": 320, "hidden_size_per_layer_input": 8},
     "glm4_moe_lite": _MLA,
     "glm4v_moe": {"text_config": {"rope_parameters": {**_MROPE, "partial_rotary_factor": 1.0}}},
-    "glm5_next": {"text_config": {**_MLA, "qk_rope_head_dim": 0, "num_hidden_layers": 4}},
+    "glm5_next": {"text_config": {**_MLA, "qk_rope_head_dim": 0, "num_hidden_layers": 4, "mlp_layer_types": ["dense", "sparse", "sparse", "sparse"]}},
     "glm_moe_dsa": _MLA,
     "granitemoehybrid": {
         "layer_types": ["mamba", "attention", "mamba"],
@@ -109,9 +111,9 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "mamba_d_state": 8, "use_mamba_kernels": False},
     "kimi_linear": {**_HYBRID, **_MLA},
     "lfm2_moe": {"layer_types": ["conv", "full_attention", "conv"]},
-    "longcat_flash": _MLA,
-    "mistral4": _MLA,
-    "mistral_large4": {"text_config": _MLA},
+    "longcat_flash": {**_MLA, "zero_expert_num": 2},
+    "mistral4": {**_MLA, "n_group": 1},
+    "mistral_large4": {"text_config": {**_MLA, "n_group": 1}},
     "muse_spark": {"audio_config": {"num_hidden_layers": 4}},
     "nemotron_h": {
         "layers_block_type": ["mamba", "moe", "attention", "moe"],
@@ -132,5 +134,6 @@ OVERRIDES: dict[str, dict[str, Any]] = {
         "indexer_budget": 64,
         "indexer_compress_ratio": 4,
     },
+    "step3p7": {"text_config": _SPARSE},
     "zaya": {"num_experts_per_tok": 1, "router_hidden_size": 16},
 }

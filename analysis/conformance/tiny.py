@@ -24,6 +24,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from analysis.conformance.configurations import OVERRIDES, SIZES
 from analysis.errors import NotMixtureOfExpertsError
 
+_HASHED_EXPERTS = SIZES["n_routed_experts"]
 _AUTO_CLASSES = (AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForMultimodalLM, AutoModelForSeq2SeqLM)
 
 
@@ -81,7 +82,10 @@ def _spread(model: PreTrainedModel, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            if not tensor.is_floating_point() or "rotary" in name or "inv_freq" in name or "tid2eid" in name:
+            if name.endswith("tid2eid"):
+                rows = torch.rand(len(tensor), _HASHED_EXPERTS, generator=generator)
+                tensor.copy_(rows.argsort(1)[:, : tensor.shape[1]])
+            if not tensor.is_floating_point() or "inv_freq" in name:
                 continue
             if tensor.ndim >= 2:
                 tensor.normal_(0, 0.25, generator=generator)

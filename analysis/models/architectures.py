@@ -17,6 +17,7 @@ from analysis.models.adapters import Adapter, MoeLayer, adapter_for
 
 _SUPPORTED = "Mixture-of-Experts causal language models such as Qwen3-MoE, Mixtral, OLMoE, DeepSeek-V3 and gpt-oss"
 _LAYER_INDEX = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)(?:\.|$)")
+_NOT_CAUSAL = {"diffusion_gemma": "it writes whole blocks by diffusion"}
 _EXPERT_LIKE = re.compile(r"(Experts|MoE|Moe)$")
 
 
@@ -50,15 +51,25 @@ def text_config(model: Any) -> Any:
     return model.config.get_text_config(decoder=True)
 
 
+def decoder_layers(model: nn.Module, layer: MoeLayer) -> nn.ModuleList:
+    """The stack of decoder layers that `layer` belongs to; a configuration may count them otherwise."""
+    match = _LAYER_INDEX.search(layer.path)
+    stack = model.get_submodule(layer.path[: match.start(1) - 1]) if match else None
+    if not isinstance(stack, nn.ModuleList):
+        raise UnsupportedArchitectureError(f"experts at '{layer.path}' belong to no stack of decoder layers")
+    return stack
+
+
 def _refuse_encoders(model: nn.Module, name: str) -> None:
     config = getattr(model, "config", None)
+    reason = _NOT_CAUSAL.get(getattr(config, "model_type", ""), "")
     if getattr(config, "is_encoder_decoder", False):
+        reason = "an encoder reads the prompt"
+    if reason or not getattr(model, "can_generate", lambda: False)():
+        because = f" ({reason})" if reason else ""
         raise NotMixtureOfExpertsError(
-            f"{name} does not generate text as a causal decoder, it is an encoder with a decoder: supported are "
-            f"{_SUPPORTED}"
+            f"{name} does not generate text as a causal decoder{because}: supported are {_SUPPORTED}"
         )
-    if not getattr(model, "can_generate", lambda: False)():
-        raise NotMixtureOfExpertsError(f"{name} does not generate text as a causal decoder: supported are {_SUPPORTED}")
 
 
 def _text_decoder(model: nn.Module) -> tuple[str, nn.Module]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from analysis.models.architectures import find_moe_layers, text_config
+from analysis.models.architectures import decoder_layers, find_moe_layers, text_config
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,16 @@ def describe(model: PreTrainedModel, *, ref: str, revision: str | None, has_chat
     layers = find_moe_layers(model)
     config = text_config(model)
     sparse = tuple(layer.layer for layer in layers)
+    stack = decoder_layers(model, layers[0])
     return ModelDescription(
         ref=ref,
         revision=revision,
         family=str(config.model_type),
         moe_layers=sparse,
-        dense_layers=tuple(i for i in range(config.num_hidden_layers) if i not in sparse),
+        dense_layers=tuple(i for i in range(len(stack)) if i not in sparse),
         experts=max(layer.experts for layer in layers),
         top_k=max(layer.top_k for layer in layers),
-        shared_experts=layers[0].adapter.shared_experts(layers[0].block, config),
+        shared_experts=layers[0].adapter.shared_experts(stack[sparse[0]], config),
         parameters=sum(p.numel() for p in model.parameters()),
         has_chat_template=has_chat_template,
     )

@@ -6,6 +6,7 @@ nothing of prompts, counts or listeners.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -56,16 +57,14 @@ class Adapter:
                 yield path, module
 
     def router(self, block: nn.Module, experts_module: nn.Module) -> nn.Module | None:
-        """The sibling that scores: its own weight, or that of a layer inside a `gate` or `router`, has a row for each
-        expert.
+        """The one sibling that scores: its own weight, or that of a layer inside a `gate` or `router`, has a row for
+        each expert. None where no sibling does, or several do and their names do not tell.
         """
         count = getattr(experts_module, "num_experts", None)
         siblings = {name: child for name, child in block.named_children() if child is not experts_module}
-        for child in siblings.values():
-            if _rows(child) == count:
-                return child
-        named = (child for name, child in siblings.items() if name in ("gate", "router"))
-        return next((child for child in named if any(_rows(inner) == count for inner in child.modules())), None)
+        rows = {name: child for name, child in siblings.items() if _rows(child) == count}
+        named = [child for name, child in siblings.items() if name in ("gate", "router") and _scores(child, count)]
+        return named[0] if named else next(iter(rows.values())) if len(rows) == 1 else None
 
     def experts(self, experts_module: nn.Module, router: nn.Module) -> object:
         return getattr(experts_module, "num_experts", None)
@@ -82,9 +81,10 @@ class Adapter:
     def reroutable(self, router: nn.Module) -> bool:
         return True
 
-    def shared_experts(self, block: nn.Module, config: Any) -> int:
+    def shared_experts(self, decoder_layer: nn.Module, config: Any) -> int:
         """Experts that work on every token: what the configuration says, or 1 where a module is there and it is silent."""
-        if not any("shared" in name and "gate" not in name for name, _ in block.named_children()):
+        attributes = (path.rpartition(".")[2] for path, _ in decoder_layer.named_modules())
+        if not any(re.match(r"shared_(experts?|mlp)$", attribute) for attribute in attributes):
             return 0
         names = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
         return next((int(count) for name in names if (count := getattr(config, name, None))), 1)
@@ -131,6 +131,10 @@ class _BeforeExperts:
         if self._weights in kwargs:
             return args, {**kwargs, self._weights: replacement}
         return (*args[:2], replacement, *args[3:]), kwargs
+
+
+def _scores(module: nn.Module, count: object) -> bool:
+    return any(_rows(inner) == count for inner in module.modules())
 
 
 def _rows(module: nn.Module) -> int | None:

@@ -15,13 +15,16 @@ from analysis.models.adapters.exclusion import Exclusion
 class Gemma4(Adapter):
     families = ("gemma4_text",)
 
+    def router(self, block: nn.Module, experts_module: nn.Module) -> nn.Module | None:
+        return block.get_submodule("router")
+
     def top_k(self, block: nn.Module, router: nn.Module, config: Any) -> object:
         return getattr(config, "top_k_experts", None)
 
     def scoring(self, router: nn.Module, config: Any) -> Scoring:
         return "probability"
 
-    def shared_experts(self, block: nn.Module, config: Any) -> int:
+    def shared_experts(self, decoder_layer: nn.Module, config: Any) -> int:
         return 1
 
     def without(self, layer: MoeLayer, excluded: Tensor) -> AbstractContextManager[object]:
