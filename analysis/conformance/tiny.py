@@ -5,8 +5,8 @@ have an entry in `configurations.py`. Used by the conformance checks, and not me
 """
 
 import dataclasses
-import math
 import random
+import re
 from typing import Any
 
 import numpy as np
@@ -35,17 +35,28 @@ def tiny_config(model_type: str) -> PreTrainedConfig:
     return config
 
 
-def tiny_model(model_type: str, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A random model in evaluation mode. Raises NotMixtureOfExpertsError where no class of the family writes text."""
+def tiny_model(model_type: str, *, seed: int = 0) -> PreTrainedModel:
+    """A random float32 model in evaluation mode that writes with eager experts.
+
+    Raises NotMixtureOfExpertsError where transformers has no class of this type that generates text.
+    """
     config = tiny_config(model_type)
     _seed(seed)
     model = _build(config)
     _spread(model, seed)
-    model = model.to(dtype).eval().requires_grad_(requires_grad=False)
-    for generation in (model.generation_config,):
-        if generation is not None:
-            generation.eos_token_id, generation.pad_token_id, generation.bos_token_id = 1, 0, None
-    return model
+    generation: Any = model.generation_config
+    if generation is not None:
+        generation.eos_token_id, generation.pad_token_id, generation.bos_token_id = 1, 0, None
+    return model.eval().requires_grad_(requires_grad=False)
+
+
+def to_bfloat16(model: PreTrainedModel) -> None:
+    """Cast in place as loading a checkpoint does: what a family keeps in float32, and rotary tables, stay."""
+    kept = [*(model._keep_in_fp32_modules_strict or ()), "inv_freq"]  # noqa: SLF001
+    pattern = re.compile("|".join(rf"(^|\.){re.escape(name)}(\.|$)" for name in kept))
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_floating_point() and not pattern.search(name) and "inv_freq" not in name:
+            tensor.data = tensor.data.to(torch.bfloat16)
 
 
 def _build(config: PreTrainedConfig) -> PreTrainedModel:

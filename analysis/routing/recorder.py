@@ -79,7 +79,7 @@ class RoutingRecorder(SeamListener):
             self._decoded_logits[layer.position].append(logits)
             return
         batch, width = self._prompt_mask.shape
-        probability = _probabilities(layer, logits).view(batch, width, -1)
+        probability = probabilities(layer, logits).view(batch, width, -1)
         target = self._probability[:, layer.position, :, : layer.experts]
         target[PROMPT] += torch.einsum("bte,bt->be", probability, self._prompt_mask.to(probability.dtype))
         target[BOUNDARY] += probability[:, -1]
@@ -123,7 +123,7 @@ class RoutingRecorder(SeamListener):
                 continue
             index, weights = (torch.stack([call[i] for call in calls[:steps]], dim=1) for i in (0, 1))
             self._add(RESPONSE, layer, index, weights, active[:, :steps])
-            probability = _probabilities(layer, torch.stack(scored[:steps], dim=1))
+            probability = probabilities(layer, torch.stack(scored[:steps], dim=1))
             total = torch.einsum("bte,bt->be", probability, active[:, :steps].to(probability.dtype))
             self._probability[RESPONSE, layer.position, :, : layer.experts] += total
             calls.clear()
@@ -146,7 +146,7 @@ class RoutingRecorder(SeamListener):
         )
 
 
-def _probabilities(layer: MoeLayer, logits: Float[Tensor, "*tokens experts"]) -> Float[Tensor, "*tokens experts"]:
+def probabilities(layer: MoeLayer, logits: Float[Tensor, "*tokens experts"]) -> Float[Tensor, "*tokens experts"]:
     """π over all experts, summing to 1: softmax, or for other score functions the scores divided by their sum."""
     if layer.scoring == "softmax":
         return logits.float().softmax(-1)

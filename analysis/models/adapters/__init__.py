@@ -6,7 +6,7 @@ from analysis.models.adapters.base import Adapter, MoeLayer, Scoring
 from analysis.models.adapters.cohere2_moe import Cohere2Moe
 from analysis.models.adapters.dbrx import Dbrx
 from analysis.models.adapters.deepseek_v4 import DeepseekV4
-from analysis.models.adapters.ernie4_5_vl_moe import Ernie45Vl
+from analysis.models.adapters.ernie4_5 import Ernie45, Ernie45Vl
 from analysis.models.adapters.gemma4 import Gemma4
 from analysis.models.adapters.gpt_oss import GptOss
 from analysis.models.adapters.inkling import Inkling
@@ -22,6 +22,7 @@ _ODD: tuple[type[Adapter], ...] = (
     Cohere2Moe,
     Dbrx,
     DeepseekV4,
+    Ernie45,
     Ernie45Vl,
     Gemma4,
     GptOss,

@@ -43,11 +43,16 @@ class MoeLayer:
 
 
 class Adapter:
-    """The usual block: `experts(hidden_states, top_k_index, top_k_weights)` beside a router with a row per expert."""
+    """The usual block: `experts(hidden_states, top_k_index, top_k_weights)` beside a router with a row per expert.
+
+    `arguments` are its names for index and weights. `bias_on_probabilities` is set where a fixed bias is added to
+    probabilities that sum to 1: scoring the others anew would then change their order.
+    """
 
     families: ClassVar[tuple[str, ...]] = ()
     arguments: ClassVar[tuple[str, str]] = ("top_k_index", "top_k_weights")
     note: ClassVar[str] = ""
+    bias_on_probabilities: ClassVar[bool] = False
 
     def expert_calls(self, decoder: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         """Paths inside `decoder` of the modules that do routed experts' work, in layer order."""
@@ -106,7 +111,13 @@ class Adapter:
 
     def without(self, layer: MoeLayer, excluded: Tensor) -> AbstractContextManager[object]:
         """While open, the router of `layer` cannot choose the experts that are True in `excluded` [experts]."""
-        return Exclusion(layer.router, excluded)
+        return Exclusion(
+            layer.router, excluded, scorer=self.scorer(layer.router), rescore=not self.bias_on_probabilities
+        )
+
+    def scorer(self, router: nn.Module) -> nn.Module | None:
+        """The layer inside `router` that computes the logits, where it has several."""
+        return None
 
     def expert_weights(self, layer: MoeLayer, expert: int) -> tuple[Tensor, ...]:
         """Views of the parameters that belong to this expert alone; empty for an expert without weights."""

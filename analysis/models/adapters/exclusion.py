@@ -1,7 +1,7 @@
 """Makes experts unselectable for the length of one router call, whatever rule the router applies.
 
-The logits become −∞ where the router computes them, so that normalisation happens among the others; and again where
-the router takes its top k, because a bias that is added after scoring would bring the expert back.
+The logits become −∞ where the router computes them, so that normalisation happens among the others; and the scores
+where it takes its top k, because a bias that is added after scoring would bring the expert back.
 """
 
 from contextlib import ExitStack
@@ -20,17 +20,20 @@ class Exclusion:
     """A context manager around one call of `router`. `excluded` is a boolean [experts].
 
     `scorer` is the layer inside the router that computes the logits, where it has several; a router that scores more
-    rows than experts (shared ones, a skip) has the experts first.
+    rows than experts (shared ones) has the experts first. Without `rescore` only the top k is changed, and the
+    probabilities of the others stay what they were.
     """
 
-    def __init__(self, router: nn.Module, excluded: Tensor, scorer: nn.Module | None = None) -> None:
-        self._router, self._excluded, self._scorer = router, excluded, scorer
+    def __init__(
+        self, router: nn.Module, excluded: Tensor, *, scorer: nn.Module | None = None, rescore: bool = True
+    ) -> None:
+        self._router, self._excluded, self._scorer, self._rescore = router, excluded, scorer, rescore
         self._open = ExitStack()
 
     def __enter__(self) -> None:
         rows = _score_rows(self._scorer or self._router, self._excluded)
         padded = torch.nn.functional.pad(self._excluded, (0, rows - len(self._excluded)))
-        self._open.enter_context(_WithoutExperts(padded, len(self._excluded), self._scorer))
+        self._open.enter_context(_WithoutExperts(padded, len(self._excluded), self._scorer, self._rescore))
         self._exclude_by_bias()
 
     def __exit__(
@@ -54,8 +57,9 @@ def _score_rows(scorer: nn.Module, excluded: Tensor) -> int:
 
 
 class _WithoutExperts(TorchFunctionMode):
-    def __init__(self, padded: Tensor, experts: int, scorer: nn.Module | None) -> None:
+    def __init__(self, padded: Tensor, experts: int, scorer: nn.Module | None, rescore: bool) -> None:
         super().__init__()
+        self._rescore = rescore
         self._padded, self._excluded = padded, padded[:experts]
         self._weight = None if scorer is None else scorer.weight
 
@@ -65,7 +69,7 @@ class _WithoutExperts(TorchFunctionMode):
         if func in _CHOICES:
             args = (self._fill(args[0]), *args[1:])
         output = func(*args, **(kwargs or {}))
-        return self._fill(output) if func in _PRODUCTS and self._scores(args) else output
+        return self._fill(output) if self._rescore and func in _PRODUCTS and self._scores(args) else output
 
     def _scores(self, args: tuple[Any, ...]) -> bool:
         return self._weight is None or args[1] is self._weight

@@ -3,13 +3,11 @@
 Its router returns probabilities where others return logits.
 """
 
-from contextlib import AbstractContextManager
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from analysis.models.adapters.base import Adapter, MoeLayer, Scoring
-from analysis.models.adapters.exclusion import Exclusion
+from analysis.models.adapters.base import Adapter, Scoring
 
 
 class Gemma4(Adapter):
@@ -27,5 +25,5 @@ class Gemma4(Adapter):
     def shared_experts(self, decoder_layer: nn.Module, config: Any) -> int:
         return 1
 
-    def without(self, layer: MoeLayer, excluded: Tensor) -> AbstractContextManager[object]:
-        return Exclusion(layer.router, excluded, layer.router.get_submodule("proj"))
+    def scorer(self, router: nn.Module) -> nn.Module | None:
+        return router.get_submodule("proj")

@@ -10,6 +10,7 @@ from analysis.models.adapters.base import Adapter, MoeLayer, Scoring
 class LongcatFlash(Adapter):
     families = ("longcat_flash",)
     note = "experts that return their input are counted, after those with weights"
+    bias_on_probabilities = True
 
     def router(self, block: nn.Module, experts_module: nn.Module) -> nn.Module | None:
         return block.get_submodule("router")

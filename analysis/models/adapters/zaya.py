@@ -4,19 +4,18 @@ It is counted as one more expert, the last, that has no weights; so every token 
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from analysis.models.adapters.base import Adapter, Change, MoeLayer
-from analysis.models.adapters.exclusion import Exclusion
 
 
 class Zaya(Adapter):
     families = ("zaya",)
     note = "skipping is counted as one more expert, the last"
+    bias_on_probabilities = True
 
     def router(self, block: nn.Module, experts_module: nn.Module) -> nn.Module | None:
         return block.get_submodule("gate")
@@ -29,10 +28,6 @@ class Zaya(Adapter):
 
     def choice(self, layer: MoeLayer, output: Any) -> Tensor | None:
         return _with_skips(layer, output[2], output[1])
-
-    def without(self, layer: MoeLayer, excluded: Tensor) -> AbstractContextManager[object]:
-        linear = [module for module in layer.router.modules() if isinstance(module, nn.Linear)]
-        return Exclusion(layer.router, excluded, linear[-1])
 
 
 def _with_skips(layer: MoeLayer, index: Tensor, weights: Tensor) -> Tensor:
