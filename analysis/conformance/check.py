@@ -16,7 +16,7 @@ from analysis.conformance.subject import Subject, subject
 from analysis.conformance.tiny import tiny_model, to_bfloat16
 from analysis.conformance.tracing import Figures, check_scores, check_trace, check_work
 from analysis.conformance.tuning import check_tune
-from analysis.errors import CaptureError, ModelError
+from analysis.errors import CaptureError, ModelError, UnsupportedArchitectureError
 from analysis.models.adapters import Adapter
 
 Progress = Callable[[str, int, int], None]
@@ -60,12 +60,12 @@ def check_family(family: Family) -> FamilyResult:
 
 def _check_type(family: Family, model_type: str, started: float) -> FamilyResult:
     """Everything in float32 with eager experts; trace and mask again with each other implementation and bfloat16."""
-    one = subject(tiny_model(model_type), model_type)
+    one = _subject(model_type)
     row = replace(_row(family, "exact", "", started), model_types=(model_type,), **_described(one))
     runs: list[str] = []
     try:
         figures = _check_whole(one, family)
-        check_tune(subject(tiny_model(model_type), model_type))
+        check_tune(_subject(model_type))
         runs.append("eager/float32")
         row = replace(row, **asdict(figures))
         for implementation in _others(one):
@@ -75,11 +75,30 @@ def _check_type(family: Family, model_type: str, started: float) -> FamilyResult
         for implementation in (*_others(one), "eager"):
             one.loaded.model.set_experts_implementation(implementation)
             _check_again(one, family, f"{implementation}/bfloat16", runs)
-    except (Mismatch, CaptureError) as fault:
-        row = replace(row, status="wrong", reason=f"{model_type}, after {', '.join(runs) or 'nothing'}: {fault}")
+    except Exception as fault:  # a library may raise anything, and every family gets its row
+        kind = "" if isinstance(fault, Mismatch | CaptureError) else f"{type(fault).__name__}: "
+        reason = f"{model_type}, after {', '.join(runs) or 'no run'}: {kind}{_one_line(fault)}"
+        row = replace(row, status="wrong", reason=reason)
     else:
         row = replace(row, mask="exact", tune="exact")
     return replace(row, runs=tuple(f"{model_type}: {run}" for run in runs), seconds=time.monotonic() - started)
+
+
+def _subject(model_type: str) -> Subject:
+    """Raises the ModelError family: the seam's refusals, and a tiny model that cannot be built."""
+    try:
+        model = tiny_model(model_type)
+    except ModelError:
+        raise
+    except Exception as fault:
+        raise UnsupportedArchitectureError(
+            f"no tiny model of '{model_type}' can be built ({type(fault).__name__}: {_one_line(fault)})"
+        ) from fault
+    return subject(model, model_type)
+
+
+def _one_line(fault: Exception) -> str:
+    return " ".join(str(fault).split())[:200]
 
 
 def _check_whole(one: Subject, family: Family) -> Figures:
@@ -115,7 +134,12 @@ def _described(one: Subject) -> dict[str, Any]:
 def _row(family: Family, status: Status, reason: str, started: float) -> FamilyResult:
     seconds = time.monotonic() - started
     return FamilyResult(
-        family.name, status, reason, model_types=family.model_types, expert_classes=family.expert_classes, seconds=seconds
+        family.name,
+        status,
+        reason,
+        model_types=family.model_types,
+        expert_classes=family.expert_classes,
+        seconds=seconds,
     )
 
 

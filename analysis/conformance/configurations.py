@@ -72,13 +72,17 @@ SIZES: dict[str, Any] = {
     "decoder_ffn_dim": 32,
     "d_model": 32,
     "output_dim": 32,
+    "rel_extent": 32,
+    "text_hidden_size": 32,
+    "adapter_in_dim": 32,
+    "adapter_out_dim": 32,
+    "adapter_input_size": 32,
 }
 
 _HYBRID = {"layer_types": ["linear_attention", "full_attention", "linear_attention"]}
 _SPARSE = {"mlp_layer_types": ["dense", "sparse", "sparse"]}
 _MLA = {"num_key_value_heads": 4}
 _MROPE = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 1, 1]}
-_GEMMA = {"enable_moe_block": True, "vocab_size_per_layer_input": 320, "hidden_size_per_layer_input": 8}
 
 OVERRIDES: dict[str, dict[str, Any]] = {
     "axk1": _MLA,
@@ -96,13 +100,22 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "deepseek_v2": _MLA,
     "deepseek_v3": _MLA,
     "deepseek_v32": _MLA,
+    "dots3_note": {"audio_config": {"num_key_value_heads": 4}, "vision_config": {"num_hidden_layers": 42}},
     "dots3_note_text": {"num_key_value_heads": 4, "head_dim": 16},
-    "ernie4_5_vl_moe": {"text_config": {"moe_intermediate_size": [24, 24], "rope_parameters": {**_MROPE, "mrope_section": [1, 1, 2]}}},
-    "gemma4": {"text_config": _GEMMA},
-    "gemma4_text": _GEMMA,
+    "ernie4_5_vl_moe": {
+        "text_config": {"moe_intermediate_size": [24, 24], "rope_parameters": {**_MROPE, "mrope_section": [1, 1, 2]}}
+    },
+    "gemma4_text": {"enable_moe_block": True, "vocab_size_per_layer_input": 320, "hidden_size_per_layer_input": 8},
     "glm4_moe_lite": _MLA,
     "glm4v_moe": {"text_config": {"rope_parameters": {**_MROPE, "partial_rotary_factor": 1.0}}},
-    "glm5_next": {"text_config": {**_MLA, "qk_rope_head_dim": 0, "num_hidden_layers": 4, "mlp_layer_types": ["dense", "sparse", "sparse", "sparse"]}},
+    "glm5_next": {
+        "text_config": {
+            **_MLA,
+            "qk_rope_head_dim": 0,
+            "num_hidden_layers": 4,
+            "mlp_layer_types": ["dense", "sparse", "sparse", "sparse"],
+        }
+    },
     "glm_moe_dsa": _MLA,
     "granitemoehybrid": {
         "layer_types": ["mamba", "attention", "mamba"],

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import transformers
 from transformers.models.auto import modeling_auto
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES, model_type_to_module_name
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING, model_type_to_module_name
 
 from analysis.errors import NotFoundError
 
@@ -40,7 +40,10 @@ class Family:
 def families() -> tuple[Family, ...]:
     """All of them, by name."""
     root = Path(transformers.__file__).parent / "models"
-    found = ((file.parent.name, tuple(_EXPERTS_CLASS.findall(file.read_text("utf-8")))) for file in root.glob("*/modeling_*.py"))
+    found = (
+        (file.parent.name, tuple(_EXPERTS_CLASS.findall(file.read_text("utf-8"))))
+        for file in root.glob("*/modeling_*.py")
+    )
     return tuple(Family(name, classes, _model_types(name)) for name, classes in sorted(found) if classes)
 
 
@@ -48,13 +51,16 @@ def family(name: str) -> Family:
     """Raises NotFoundError with the names there are."""
     known = {one.name: one for one in families()}
     if name not in known:
-        raise NotFoundError(f"family '{name}' has no experts in transformers {transformers.__version__}: expected one of {', '.join(known)}")
+        raise NotFoundError(
+            f"family '{name}' has no experts in transformers {transformers.__version__}: "
+            f"expected one of {', '.join(known)}"
+        )
     return known[name]
 
 
 def _model_types(name: str) -> tuple[str, ...]:
     if name in _PARTS:
         return _PARTS[name]
-    own = [kind for kind in CONFIG_MAPPING_NAMES if model_type_to_module_name(kind) == name]
+    own = [kind for kind in CONFIG_MAPPING if model_type_to_module_name(kind) == name]
     usable = [kind for kind in own if any(kind in mapping for mapping in _WRITES_TEXT)]
     return tuple(sorted(usable, key=lambda kind: (not kind.endswith("_text"), kind)))

@@ -52,7 +52,10 @@ def check_mask_reroute(one: Subject) -> None:
         return
     expert = busiest(one, layer)
     expected = _choice_without(one, layer, expert)
-    with Choices(seam.layers).attach() as choices, seam.attach(mask(seam, [ExpertId(layer.layer, expert)], "mask_reroute")):
+    with (
+        Choices(seam.layers).attach() as choices,
+        seam.attach(mask(seam, [ExpertId(layer.layer, expert)], "mask_reroute")),
+    ):
         forward(one)()
     seen = np.sort(choices.calls[layer.position][0], axis=1)
     if (seen == expert).any():
@@ -99,12 +102,16 @@ def _first_others(order: list[list[int]], expert: int, k: int) -> npt.NDArray[np
 
 def _in_order(more: npt.NDArray[np.int64], fewer: npt.NDArray[np.int64]) -> list[list[int]]:
     """Each token's first k choices, then its next one."""
-    return [[*first, *(e for e in row if e not in first)] for row, first in zip(more.tolist(), fewer.tolist(), strict=True)]
+    return [
+        [*first, *(e for e in row if e not in first)] for row, first in zip(more.tolist(), fewer.tolist(), strict=True)
+    ]
 
 
 def _router_call(one: Subject, layer: MoeLayer) -> tuple[tuple[Any, ...], dict[str, Any]]:
     kept: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-    handle = layer.router.register_forward_pre_hook(lambda _m, args, kwargs: kept.append((args, kwargs)), with_kwargs=True)
+    handle = layer.router.register_forward_pre_hook(
+        lambda _m, args, kwargs: kept.append((args, kwargs)), with_kwargs=True
+    )
     forward(one)()
     handle.remove()
     return kept[0]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -63,7 +64,11 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     vocabulary = {"<pad>": PAD, "<end>": END, **{f"w{i}": i for i in range(2, SIZES["vocab_size"])}}
     raw = Tokenizer(models.WordLevel(vocab=vocabulary, unk_token="<end>"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="<end>", padding_side="left")
+    build: Any = PreTrainedTokenizerFast
+    words: PreTrainedTokenizerFast = build(
+        tokenizer_object=raw, pad_token="<pad>", eos_token="<end>", padding_side="left"
+    )
+    return words
 
 
 def _prompts() -> PromptSet:

@@ -47,7 +47,8 @@ def tiny_model(model_type: str, *, seed: int = 0) -> PreTrainedModel:
     generation: Any = model.generation_config
     if generation is not None:
         generation.eos_token_id, generation.pad_token_id, generation.bos_token_id = 1, 0, None
-    return model.eval().requires_grad_(requires_grad=False)
+    model.requires_grad_(requires_grad=False).train(mode=False)
+    return model
 
 
 def to_bfloat16(model: PreTrainedModel) -> None:
@@ -60,6 +61,7 @@ def to_bfloat16(model: PreTrainedModel) -> None:
 
 
 def _build(config: PreTrainedConfig) -> PreTrainedModel:
+    auto: Any
     for auto in _AUTO_CLASSES:
         if type(config) in auto._model_mapping:  # noqa: SLF001
             model: PreTrainedModel = auto.from_config(config, experts_implementation="eager")
@@ -76,7 +78,8 @@ def _settings(config_class: Any, overrides: dict[str, Any]) -> dict[str, Any]:
     settings |= {name: value for name, value in overrides.items() if not isinstance(value, dict)}
     for name, sub in config_class.sub_configs.items():
         kind = getattr(getattr(config_class, "sub_configs_defaults", {}).get(name), "model_type", None)
-        settings[name] = _settings(CONFIG_MAPPING[kind] if kind else sub, overrides.get(name, {}))
+        sub_class = CONFIG_MAPPING[kind] if kind else sub
+        settings[name] = _settings(sub_class, overrides.get(name, OVERRIDES.get(sub_class.model_type, {})))
         settings[name] |= {"model_type": kind} if kind else {}
     settings |= {k: v for k, v in overrides.items() if isinstance(v, dict) and k not in config_class.sub_configs}
     return settings

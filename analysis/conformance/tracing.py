@@ -14,7 +14,7 @@ from analysis.conformance.truth import Choices, worked
 from analysis.models import MoeLayer, SeamListener
 from analysis.routing.encoding import Batch, batches, encode
 from analysis.routing.recorder import BOUNDARY, PROMPT, RESPONSE, probabilities
-from analysis.routing.trace import CaptureSettings, Trace, capture, generate
+from analysis.routing.trace import CaptureSettings, capture, generate
 
 _SETTINGS = CaptureSettings(max_new_tokens=5, batch_tokens=30)
 # A weight is the score of its expert over the sum of the chosen ones' scores, except where a paper's rule is no score.
@@ -61,9 +61,7 @@ def _expected(one: Subject) -> npt.NDArray[np.int64]:
     return counts
 
 
-def _count(
-    counts: npt.NDArray[np.int64], batch: Batch, calls: list[npt.NDArray[np.int64]], answers: Tensor
-) -> None:
+def _count(counts: npt.NDArray[np.int64], batch: Batch, calls: list[npt.NDArray[np.int64]], answers: Tensor) -> None:
     """Add one layer's calls to `counts` [prompts, windows, experts], token by token."""
     mask, tokens = batch.attention_mask.tolist(), answers.tolist()
     prompt = calls[0].reshape(len(batch.rows), -1, calls[0].shape[-1])
@@ -81,7 +79,9 @@ def _layers_that_ran(one: Subject, expert_classes: Collection[str]) -> set[int]:
     """Decoder layers in which a module of one of these classes was called by a forward on text."""
     ran: set[int] = set()
     handles = [
-        module.register_forward_hook(lambda *_args, path=path: ran.add(next(int(p) for p in path.split(".") if p.isdigit())))
+        module.register_forward_hook(
+            lambda *_args, path=path: ran.add(next(int(p) for p in path.split(".") if p.isdigit()))
+        )
         for path, module in one.loaded.model.named_modules()
         if type(module).__name__ in expert_classes
     ]

@@ -46,15 +46,16 @@ def _llama4(router: nn.Module, output: Any) -> Ids:
 
 
 def _zaya(router: nn.Module, output: Any) -> Ids:
-    """One choice; the last class is the skip."""
-    return _zaya_ranking(router, output)[:, :1]
+    """A skip is returned as expert 0 with weight 0; it is the class after the last expert."""
+    weights, ids = (output[i].float().cpu().numpy() for i in (1, 2))
+    return np.where(weights == 0, len(router.balancing_biases) - 1, ids).astype(np.int64)  # type: ignore[arg-type]
 
 
 def _zaya_ranking(router: nn.Module, output: Any) -> Ids:
     """Softmax plus the balancing bias."""
     logits = output[0].float().cpu().numpy().astype(np.float64)
     odds = np.exp(logits - logits.max(1, keepdims=True))
-    scores = odds / odds.sum(1, keepdims=True) + router.balancing_biases.cpu().numpy()  # type: ignore[operator, union-attr]
+    scores = odds / odds.sum(1, keepdims=True) + router.balancing_biases.cpu().numpy()  # type: ignore[operator]
     return np.argsort(-scores, axis=1, kind="stable")
 
 

@@ -55,15 +55,15 @@ def _gradient(one: Subject, layer: MoeLayer, expert: int) -> list[Tensor]:
     """The expert's slices of the gradient of the next-token loss."""
     parameters = list(layer.experts_module.parameters())
     for parameter in parameters:
-        parameter.requires_grad_(requires_grad=True)
+        parameter.requires_grad_(True)
     with torch.enable_grad():
         logits, ids = one.run(), one.batch.input_ids
         loss = torch.nn.functional.cross_entropy(logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten())
-        loss.backward()
+        torch.autograd.backward(loss)
     slices = _slices_of_gradient(layer, expert, parameters)
     for parameter in parameters:
         parameter.grad = None
-        parameter.requires_grad_(requires_grad=False)
+        parameter.requires_grad_(False)
     return slices
 
 

@@ -46,4 +46,3 @@ def describe(model: PreTrainedModel, *, ref: str, revision: str | None, has_chat
         parameters=sum(p.numel() for p in model.parameters()),
         has_chat_template=has_chat_template,
     )
-
