@@ -103,7 +103,9 @@ def _spread(model: PreTrainedModel, seed: int) -> None:
                 continue
             if tensor.ndim >= 2:
                 tensor.normal_(0, 0.25, generator=generator)
-            elif "correction_bias" in name or name.endswith(("expert_bias", "balancing_biases")):
+            elif name.endswith("balancing_biases"):  # on probabilities that are nearly even; the last is the skip's
+                tensor.uniform_(-0.01, 0.01, generator=generator)[-1] = 0.05
+            elif "correction_bias" in name or name.endswith("expert_bias"):
                 tensor.uniform_(-0.1, 0.1, generator=generator)
             elif name.endswith("bias"):
                 tensor.normal_(0, 0.02, generator=generator)

@@ -87,7 +87,7 @@ class Adapter:
         return True
 
     def shared_experts(self, decoder_layer: nn.Module, config: Any) -> int:
-        """Experts that work on every token: as configured, or 1 where the configuration is silent and a module is there."""
+        """Experts that work on every token: as configured, or 1 where that is silent and a module is there."""
         attributes = (path.rpartition(".")[2] for path, _ in decoder_layer.named_modules())
         if not any(re.match(r"shared_(experts?|mlp)$", attribute) for attribute in attributes):
             return 0
