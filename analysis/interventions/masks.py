@@ -30,7 +30,18 @@ def mask(
     if mode not in get_args(MaskMode):
         raise InputError(f"unknown mask mode '{mode}': expected one of {', '.join(get_args(MaskMode))}")
     tables = _tables(seam, experts)
+    if mode == "mask_reroute":
+        _refuse_fixed_choices(seam, tables)
     return _MaskZero(tables, window) if mode == "mask_zero" else _MaskReroute(tables, window)
+
+
+def _refuse_fixed_choices(seam: Seam, tables: dict[int, Tensor]) -> None:
+    fixed = [layer.layer for layer in seam.layers if layer.layer in tables and not layer.reroutable]
+    if fixed:
+        raise InputError(
+            f"layer {fixed[0]} chooses experts by token, not by score, so no expert can be made unselectable there: "
+            "use mask_zero"
+        )
 
 
 def _tables(seam: Seam, experts: Collection[ExpertId]) -> dict[int, Tensor]:

@@ -1,6 +1,7 @@
 """Models: found, described, loaded, and opened at the one seam where routing can be seen and changed."""
 
-from analysis.models.architectures import MoeLayer, find_moe_layers
+from analysis.models.adapters import MoeLayer
+from analysis.models.architectures import find_moe_layers
 from analysis.models.description import ModelDescription
 from analysis.models.expert_id import ExpertId
 from analysis.models.loading import LoadedModel, inspect_model, load_model

@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from analysis.models.architectures import MoeLayer, find_moe_layers
+from analysis.models.architectures import decoder_layers, find_moe_layers, text_config
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,18 @@ class ModelDescription:
 def describe(model: PreTrainedModel, *, ref: str, revision: str | None, has_chat_template: bool) -> ModelDescription:
     """Describe a model that is built, on the meta device or for real. Raises the ModelError family."""
     layers = find_moe_layers(model)
-    config = model.config.get_text_config()
+    config = text_config(model)
     sparse = tuple(layer.layer for layer in layers)
+    stack = decoder_layers(model, layers[0])
     return ModelDescription(
         ref=ref,
         revision=revision,
         family=str(config.model_type),
         moe_layers=sparse,
-        dense_layers=tuple(i for i in range(config.num_hidden_layers) if i not in sparse),
+        dense_layers=tuple(i for i in range(len(stack)) if i not in sparse),
         experts=max(layer.experts for layer in layers),
         top_k=max(layer.top_k for layer in layers),
-        shared_experts=_shared_experts(model, layers[0]),
+        shared_experts=layers[0].adapter.shared_experts(stack[sparse[0]], config),
         parameters=sum(p.numel() for p in model.parameters()),
         has_chat_template=has_chat_template,
     )
-
-
-def _shared_experts(model: PreTrainedModel, layer: MoeLayer) -> int:
-    """Always-on experts per sparse block: what the config says, or 1 where a module is there and it is silent."""
-    block = model.get_submodule(layer.path.rpartition(".")[0])
-    if not any("shared" in name and "gate" not in name for name, _ in block.named_children()):
-        return 0
-    return int(getattr(model.config, "n_shared_experts", None) or 1)

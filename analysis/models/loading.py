@@ -14,7 +14,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMultimodalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_MULTIMODAL_LM_MAPPING
 
 from analysis.errors import InputError, ModelError, NotFoundError, NotMixtureOfExpertsError, UnsafeWeightsError
 from analysis.models.description import ModelDescription, describe
@@ -105,7 +113,7 @@ def load_model(ref: str, *, revision: str | None = None, device: str = "auto") -
     description = inspect_model(ref, revision=revision)
     on_cuda = target.type == "cuda"
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
+        model: Any = _auto_class(_config(source)).from_pretrained(
             source.location,
             revision=source.revision or "main",
             dtype=torch.bfloat16 if on_cuda else torch.float32,
@@ -160,9 +168,16 @@ def _config(source: Source) -> Any:
     return config
 
 
+def _auto_class(config: Any) -> Any:
+    """The class that writes text from text: the multimodal one only for families that have no other."""
+    causal = type(config) in AutoModelForCausalLM._model_mapping  # noqa: SLF001
+    multimodal = not causal and type(config) in MODEL_FOR_MULTIMODAL_LM_MAPPING
+    return AutoModelForMultimodalLM if multimodal else AutoModelForCausalLM
+
+
 def _build(source: Source, config: Any) -> PreTrainedModel:
     try:
-        skeleton: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+        skeleton: PreTrainedModel = _auto_class(config).from_config(config, trust_remote_code=False)
     except ValueError as fault:
         raise NotMixtureOfExpertsError(
             f"model '{source.ref}' ({config.model_type}) is not a causal language model that transformers can build: "

@@ -5,6 +5,7 @@ prompt token, the boundary token (the last one before generation), and the answe
 end token. The answer's last token before a length limit is never fed back to the model, so nothing was routed for it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,11 @@ from analysis.routing.table import WINDOWS
 
 PROMPT, BOUNDARY, RESPONSE = range(len(WINDOWS))
 _FLUSH_STEPS = 32
+_SCORES: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "sqrtsoftplus": lambda logits: torch.nn.functional.softplus(logits).sqrt(),
+    "probability": lambda probabilities: probabilities,
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class RoutingRecorder(SeamListener):
             self._decoded_logits[layer.position].append(logits)
             return
         batch, width = self._prompt_mask.shape
-        probability = _probabilities(layer, logits).view(batch, width, -1)
+        probability = probabilities(layer, logits).view(batch, width, -1)
         target = self._probability[:, layer.position, :, : layer.experts]
         target[PROMPT] += torch.einsum("bte,bt->be", probability, self._prompt_mask.to(probability.dtype))
         target[BOUNDARY] += probability[:, -1]
@@ -117,7 +123,7 @@ class RoutingRecorder(SeamListener):
                 continue
             index, weights = (torch.stack([call[i] for call in calls[:steps]], dim=1) for i in (0, 1))
             self._add(RESPONSE, layer, index, weights, active[:, :steps])
-            probability = _probabilities(layer, torch.stack(scored[:steps], dim=1))
+            probability = probabilities(layer, torch.stack(scored[:steps], dim=1))
             total = torch.einsum("bte,bt->be", probability, active[:, :steps].to(probability.dtype))
             self._probability[RESPONSE, layer.position, :, : layer.experts] += total
             calls.clear()
@@ -140,12 +146,12 @@ class RoutingRecorder(SeamListener):
         )
 
 
-def _probabilities(layer: MoeLayer, logits: Float[Tensor, "*tokens experts"]) -> Float[Tensor, "*tokens experts"]:
-    """π over all experts, summing to 1: softmax, or for sigmoid routers the scores divided by their sum."""
-    if layer.sigmoid_scores:
-        scores = logits.float().sigmoid()
-        return scores / scores.sum(-1, keepdim=True)
-    return logits.float().softmax(-1)
+def probabilities(layer: MoeLayer, logits: Float[Tensor, "*tokens experts"]) -> Float[Tensor, "*tokens experts"]:
+    """π over all experts, summing to 1: softmax, or for other score functions the scores divided by their sum."""
+    if layer.scoring == "softmax":
+        return logits.float().softmax(-1)
+    scores = _SCORES[layer.scoring](logits.float())
+    return scores / scores.sum(-1, keepdim=True)
 
 
 def _host(array: Tensor) -> npt.NDArray[np.float32]:

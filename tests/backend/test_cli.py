@@ -164,3 +164,23 @@ def test_organism_train_refuses_a_name_that_is_none(capfd: pytest.CaptureFixture
     assert status == 1
     assert "attention, planted, redundant" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_conformance_prints_one_row_for_each_family_that_was_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capfd, "conformance", "--family", "switch_transformers", "--family", "mixtral", "--json")
+    rows = json.loads(out)
+    assert status == 0
+    assert [(row["family"], row["status"]) for row in rows] == [
+        ("switch_transformers", "unsupported"),
+        ("mixtral", "exact"),
+    ]
+    assert {
+        "reason",
+        "layers_expected",
+        "layers_seen",
+        "assignments_expected",
+        "assignments_seen",
+        "mask",
+        "tune",
+    } <= set(rows[1])
+    assert err.strip() == "1 exact, 1 unsupported, 0 wrong"

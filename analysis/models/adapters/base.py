@@ -1,0 +1,153 @@
+"""How a sparse block is opened: the usual way in transformers 5, of which an odd family overrides what is odd.
+
+`architectures.find_moe_layers` asks an adapter where the expert calls are and what each is made of; the seam asks it
+to watch a selection, to read a router's output and to make experts unselectable. Adapters hold no state and know
+nothing of prompts, counts or listeners.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor, nn
+
+from analysis.models.adapters.exclusion import Exclusion
+
+Scoring = Literal["softmax", "sigmoid", "sqrtsoftplus", "probability"]
+Change = Callable[[Tensor, Tensor], Tensor | None]
+
+
+@dataclass(frozen=True)
+class MoeLayer:
+    """One sparse block. `layer` is the decoder layer's index; `position` its place among the MoE layers.
+
+    The output of `experts_module` is the routed experts' work; `block` is the module around it and its router.
+    `experts` counts what a router can choose, `scoring` says how its logits become probabilities. A layer is not
+    `reroutable` when its router does not choose by score.
+    """
+
+    layer: int
+    position: int
+    path: str
+    experts_module: nn.Module
+    router: nn.Module
+    block: nn.Module
+    experts: int
+    top_k: int
+    scoring: Scoring
+    adapter: "Adapter"
+    reroutable: bool = True
+
+
+class Adapter:
+    """The usual block: `experts(hidden_states, top_k_index, top_k_weights)` beside a router with a row per expert.
+
+    `arguments` are its names for index and weights. `bias_on_probabilities` is set where a fixed bias is added to
+    probabilities that sum to 1: scoring the others anew would then change their order.
+    """
+
+    families: ClassVar[tuple[str, ...]] = ()
+    arguments: ClassVar[tuple[str, str]] = ("top_k_index", "top_k_weights")
+    note: ClassVar[str] = ""
+    bias_on_probabilities: ClassVar[bool] = False
+
+    def expert_calls(self, decoder: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+        """Paths inside `decoder` of the modules that do routed experts' work, in layer order."""
+        for path, module in decoder.named_modules():
+            parameters = inspect.signature(type(module).forward).parameters
+            if all(argument in parameters for argument in self.arguments):
+                yield path, module
+
+    def router(self, block: nn.Module, experts_module: nn.Module) -> nn.Module | None:
+        """The one sibling that scores: its own weight, or that of a layer inside a `gate` or `router`, has a row for
+        each expert. None where no sibling does, or several do and their names do not tell.
+        """
+        count = getattr(experts_module, "num_experts", None)
+        siblings = {name: child for name, child in block.named_children() if child is not experts_module}
+        rows = {name: child for name, child in siblings.items() if _rows(child) == count}
+        named = [child for name, child in siblings.items() if name in ("gate", "router") and _scores(child, count)]
+        return named[0] if named else next(iter(rows.values())) if len(rows) == 1 else None
+
+    def experts(self, experts_module: nn.Module, router: nn.Module) -> object:
+        return getattr(experts_module, "num_experts", None)
+
+    def top_k(self, block: nn.Module, router: nn.Module, config: Any) -> object:
+        return getattr(router, "top_k", None) or getattr(config, "num_experts_per_tok", None)
+
+    def scoring(self, router: nn.Module, config: Any) -> Scoring:
+        named = getattr(config, "scoring_func", None)
+        if named in ("softmax", "sigmoid", "sqrtsoftplus"):
+            return named  # type: ignore[no-any-return]
+        return "sigmoid" if hasattr(router, "e_score_correction_bias") else "softmax"
+
+    def reroutable(self, router: nn.Module) -> bool:
+        return True
+
+    def shared_experts(self, decoder_layer: nn.Module, config: Any) -> int:
+        """Experts that work on every token: as configured, or 1 where that is silent and a module is there."""
+        attributes = (path.rpartition(".")[2] for path, _ in decoder_layer.named_modules())
+        if not any(re.match(r"shared_(experts?|mlp)$", attribute) for attribute in attributes):
+            return 0
+        names = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
+        return next((int(count) for name in names if (count := getattr(config, name, None))), 1)
+
+    def watch(self, layer: MoeLayer, change: Change) -> Iterator[Any]:
+        """Call `change(index, weights)`, both [tokens, top_k], before the experts of `layer` work; what it returns are
+        the weights to use instead. Yields hook handles.
+        """
+        yield layer.experts_module.register_forward_pre_hook(_BeforeExperts(*self.arguments, change), with_kwargs=True)
+
+    def logits(self, layer: MoeLayer, output: Any) -> Tensor:
+        """What the router of `layer` scored, [tokens, experts], from what it returned."""
+        logits: Tensor = output[0] if isinstance(output, tuple) else output
+        return logits.reshape(-1, layer.experts)
+
+    def choice(self, layer: MoeLayer, output: Any) -> Tensor | None:
+        """The selection in what the router returned, [tokens, top_k], or None where it returns none."""
+        return output[2] if isinstance(output, tuple) and len(output) > 2 else None
+
+    def without(self, layer: MoeLayer, excluded: Tensor) -> AbstractContextManager[object]:
+        """While open, the router of `layer` cannot choose the experts that are True in `excluded` [experts]."""
+        return Exclusion(
+            layer.router, excluded, scorer=self.scorer(layer.router), rescore=not self.bias_on_probabilities
+        )
+
+    def scorer(self, router: nn.Module) -> nn.Module | None:
+        """The layer inside `router` that computes the logits, where it has several."""
+        return None
+
+    def expert_weights(self, layer: MoeLayer, expert: int) -> tuple[Tensor, ...]:
+        """Views of the parameters that belong to this expert alone; empty for an expert without weights."""
+        tensors = (p for p in layer.experts_module.parameters(recurse=False) if p.ndim >= 2)
+        return tuple(tensor[expert] for tensor in tensors if expert < tensor.shape[0])
+
+
+class _BeforeExperts:
+    """A pre-forward hook that finds the two arguments by name or place and may replace the weights."""
+
+    def __init__(self, index_argument: str, weights_argument: str, change: Change) -> None:
+        self._index, self._weights, self._change = index_argument, weights_argument, change
+
+    def __call__(
+        self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        index: Tensor = kwargs[self._index] if self._index in kwargs else args[1]
+        weights: Tensor = kwargs[self._weights] if self._weights in kwargs else args[2]
+        replacement = self._change(index, weights)
+        if replacement is None:
+            return None
+        if self._weights in kwargs:
+            return args, {**kwargs, self._weights: replacement}
+        return (*args[:2], replacement, *args[3:]), kwargs
+
+
+def _scores(module: nn.Module, count: object) -> bool:
+    return any(_rows(inner) == count for inner in module.modules())
+
+
+def _rows(module: nn.Module) -> int | None:
+    weight = getattr(module, "weight", None)
+    return int(weight.shape[0]) if isinstance(weight, Tensor) and weight.ndim == 2 else None

@@ -1,0 +1,53 @@
+"""Llama 4: the experts are handed states that the router's scores already weigh, zero for experts not chosen.
+
+So the selection is read from, and the weights are changed in, what the router returns: scores [tokens, experts].
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from analysis.models.adapters.base import Adapter, Change, MoeLayer, Scoring
+
+
+class Llama4(Adapter):
+    families = ("llama4_text",)
+
+    def expert_calls(self, decoder: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+        """The block, because only its output is a row per token."""
+        for path, module in decoder.named_modules():
+            children = {name for name, _ in module.named_children()}
+            if {"experts", "router"} <= children:
+                yield path, module
+
+    def router(self, block: nn.Module, experts_module: nn.Module) -> nn.Module | None:
+        return experts_module.get_submodule("router")
+
+    def scoring(self, router: nn.Module, config: Any) -> Scoring:
+        return "sigmoid"
+
+    def watch(self, layer: MoeLayer, change: Change) -> Iterator[Any]:
+        def after_router(_module: nn.Module, _args: Any, output: Any) -> Any:
+            scores, logits = output
+            index = self._index(layer, output)
+            replacement = change(index, scores.gather(1, index))
+            return None if replacement is None else (torch.zeros_like(scores).scatter(1, index, replacement), logits)
+
+        yield layer.router.register_forward_hook(after_router)
+
+    def logits(self, layer: MoeLayer, output: Any) -> Tensor:
+        logits: Tensor = output[1]
+        return logits
+
+    def choice(self, layer: MoeLayer, output: Any) -> Tensor | None:
+        return self._index(layer, output)
+
+    def expert_weights(self, layer: MoeLayer, expert: int) -> tuple[Tensor, ...]:
+        experts = layer.experts_module.get_submodule("experts")
+        return tuple(tensor[expert] for tensor in experts.parameters(recurse=False))
+
+    def _index(self, layer: MoeLayer, output: Any) -> Tensor:
+        # The logits, not the scores: a chosen expert's sigmoid may have underflowed to the 0 of those not chosen.
+        return output[1].topk(layer.top_k, dim=1).indices  # type: ignore[no-any-return]

@@ -1,0 +1,77 @@
+"""Odd architectures are exact, what cannot be traced is refused by name, and a wrong adapter is found out."""
+
+import pytest
+import torch
+
+from analysis.conformance import check_family, family
+from analysis.conformance.subject import subject
+from analysis.conformance.tiny import tiny_model
+from analysis.conformance.tracing import observe
+from analysis.errors import InputError
+from analysis.interventions import mask
+from analysis.models import ExpertId
+from analysis.models.adapters.llama4 import Llama4
+from analysis.models.adapters.zaya import Zaya
+
+# One for each way a block can be odd; the whole list is `make conformance`.
+ODD = ("dbrx", "gemma4", "gpt_oss", "jetmoe", "llama4", "longcat_flash", "zaya")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_architecture_is_exact(name: str) -> None:
+    row = check_family(family(name))
+    assert (row.status, row.reason, row.mask, row.tune) == ("exact", "", "exact", "exact")
+    assert row.layers_seen == row.layers_expected > 0
+    assert row.assignments_seen == row.assignments_expected > 0
+
+
+def test_the_usual_block_is_checked_with_every_implementation_and_dtype() -> None:
+    row = check_family(family("olmoe"))
+    assert row.status == "exact"
+    assert {run.removeprefix("olmoe: ") for run in row.runs} == {
+        f"{implementation}/{dtype}"
+        for implementation in ("eager", "grouped_mm", "batched_mm")
+        for dtype in ("float32", "bfloat16")
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("switch_transformers", "an encoder reads the prompt"),
+        ("diffusion_gemma", "writes whole blocks by diffusion"),
+        ("openai_privacy_filter", "no class of this family that generates text"),
+    ],
+)
+def test_what_does_not_write_token_by_token_is_refused_with_its_reason(name: str, reason: str) -> None:
+    row = check_family(family(name))
+    assert row.status == "unsupported"
+    assert reason in row.reason
+
+
+def test_an_adapter_that_misreads_a_router_is_found_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Llama4._index
+    monkeypatch.setattr(Llama4, "_index", lambda self, layer, output: (honest(self, layer, output) + 1) % layer.experts)
+    assert check_family(family("llama4")).status == "wrong"
+
+
+def test_counting_a_skip_as_expert_0_is_found_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.models.adapters.zaya._with_skips", lambda _layer, index, _weights: index)
+    assert check_family(family("zaya")).status == "wrong"
+    assert Zaya.note.startswith("skipping")
+
+
+def test_experts_chosen_by_token_cannot_be_rerouted_but_can_be_silenced() -> None:
+    one = subject(tiny_model("deepseek_v4"), "deepseek_v4")
+    seam = one.loaded.seam
+    fixed = next(layer for layer in seam.layers if not layer.reroutable)
+    with pytest.raises(InputError, match=f"layer {fixed.layer} chooses experts by token.*use mask_zero"):
+        mask(seam, [ExpertId(fixed.layer, 0)], "mask_reroute")
+    silenced = observe(one, mask(seam, [ExpertId(fixed.layer, 0)], "mask_zero"))
+    chosen = silenced.index[fixed.position] == 0
+    assert silenced.weights[fixed.position][chosen].abs().sum() == 0
