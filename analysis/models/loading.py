@@ -7,7 +7,7 @@ code from a hub is never run. Only a hub id can make a network request, and only
 import hashlib
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     description: ModelDescription
     source: Source
-    load_seconds: float
+    load_seconds: float = 0.0
 
     @cached_property
     def seam(self) -> Seam:
@@ -98,12 +98,9 @@ def inspect_model(ref: str, *, revision: str | None = None) -> ModelDescription:
     config = _config(source)
     with torch.device("meta"):
         skeleton = _build(source, config)
-    return describe(
-        skeleton,
-        ref=source.ref,
-        revision=source.revision,
-        has_chat_template=_tokenizer(source).chat_template is not None,
-    )
+    description = describe(skeleton, ref=source.ref, revision=source.revision, has_chat_template=False)
+    # After the description, so that a dense model is called dense even where its tokenizer is missing.
+    return replace(description, has_chat_template=_tokenizer(source).chat_template is not None)
 
 
 def load_model(ref: str, *, revision: str | None = None, device: str = "auto") -> LoadedModel:

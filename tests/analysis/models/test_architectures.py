@@ -69,3 +69,11 @@ def test_a_description_needs_no_weights(tmp_path) -> None:
         2,
         (0, 1, 2),
     )
+
+
+def test_a_dense_model_is_called_dense_even_without_a_tokenizer(tmp_path) -> None:
+    folder = save_tiny_model("llama", tmp_path / "llama")
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(NotMixtureOfExpertsError, match="is a dense model"):
+        inspect_model(str(folder))
