@@ -14,6 +14,7 @@ from analysis.prompts import load_prompts
 from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.result import AuditResult
 from analysis.shards import FolderShards
+from backend.reports import validate_report
 
 SMALL = AuditSettings(preset="quick", prompts=32, max_new_tokens=24, null_sets=20, null_generations=4, null_prompts=4)
 
@@ -69,6 +70,10 @@ def test_the_report_is_plain_json_with_every_expert_once(found: AuditResult) -> 
     assert len({(e["layer"], e["expert"]) for e in report["experts"]}) == 64
     assert [e["rank"] for e in report["experts"]] == list(range(1, 65))
     assert report["certificate"]["passed"]
+
+
+def test_the_report_keeps_to_the_published_schema(found: AuditResult) -> None:
+    validate_report(json.loads(json.dumps(found.report)))
 
 
 def test_expert_rows_hold_the_cells_of_the_routing_table(found: AuditResult) -> None:
@@ -128,6 +133,7 @@ def test_nothing_is_flagged_where_no_expert_is_necessary() -> None:
 
 def test_a_model_that_never_refuses_is_described_but_not_judged(tiny, prompts: PromptSet) -> None:
     report = audit(tiny("olmoe"), prompts, replace(SMALL, max_new_tokens=4)).report
+    validate_report(json.loads(json.dumps(report)))
     withheld = {one["what"]: one["why"] for one in report["withheld"]}
     assert report["flagged"]["experts"] == []
     assert "has no refusal margin" in withheld["experts.effect"]

@@ -49,6 +49,20 @@ def test_a_broken_row_is_named_with_its_column(client: TestClient) -> None:
     assert client.get(URL).json()["count"] == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("empty.csv", b""), ("noise.csv", bytes(range(256)) * 16), ("huge.csv", b"prompt\n" + b"a" * 5_000_000)],
+)
+def test_a_file_that_cannot_be_used_is_refused_and_nothing_is_kept(client: TestClient, name: str, data: bytes) -> None:
+    answer = client.post(URL, files={"file": (name, data)})
+    error = answer.json()["error"]
+    assert 400 <= answer.status_code < 500
+    assert set(error) == {"code", "message", "details"}
+    assert name in error["message"]
+    assert "\n" not in error["message"]
+    assert client.get(URL).json()["count"] == 0
+
+
 @pytest.mark.parametrize("media", ["text/csv", "application/x-www-form-urlencoded", ""])
 def test_other_kinds_of_body_are_refused(client: TestClient, media: str) -> None:
     answer = client.post(URL, content=make_csv(), headers={"Content-Type": media})
