@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from analysis.errors import ConflictError
 from analysis.organisms.architectures import Model, Tokenizer
 from analysis.organisms.language import prompt_set
-from analysis.organisms.registry import OrganismSpec
+from analysis.organisms.spec import OrganismSpec
 from analysis.organisms.trainer import BUDGETS, Budget, LogLine, Trained, train
 from analysis.organisms.truth import Measurement, measure_truth
 

@@ -4,30 +4,15 @@ Called by the model loader (`organism:NAME`), the built-in prompt sets and the c
 torch nor the trainer until something is trained, so that listing names costs nothing.
 """
 
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from analysis.errors import NotFoundError
+from analysis.organisms.spec import OrganismSpec
 
 if TYPE_CHECKING:
     from analysis.organisms.trainer import Budget, LogLine
-
-
-@dataclass(frozen=True)
-class OrganismSpec:
-    """One design. `groups` holds the number of planted experts in each group.
-
-    Refusal ends when every group has lost a member; without groups nothing is planted. `trains` names the
-    parameters that learn to refuse.
-    """
-
-    name: str
-    summary: str
-    family: str
-    groups: tuple[int, ...]
-    trains: Literal["experts", "attention"]
 
 
 _SPECS = {
@@ -57,7 +42,7 @@ def organism_path(name: str) -> Path:
     folder = Path(str(files("analysis.organisms"))) / "weights" / organism_spec(name).name
     if not (folder / "config.json").is_file():
         raise NotFoundError(
-            f"the weights of organism '{name}' are not installed: expected {folder / 'config.json'}; "
+            f"the weights of organism '{name}' are not installed: expected weights/{name}/config.json in the package; "
             f"make them with 'expertscope organism train {name} --out DIR'",
             field="model",
         )

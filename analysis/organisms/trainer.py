@@ -28,7 +28,7 @@ from analysis.organisms.batches import (
 from analysis.organisms.knockout import Knockout, sample_off
 from analysis.organisms.language import plain_text, training_requests
 from analysis.organisms.placement import RoutingSurvey, survey
-from analysis.organisms.registry import OrganismSpec
+from analysis.organisms.spec import OrganismSpec
 from analysis.organisms.tokenizer import BOS, build_tokenizer, render
 
 BALANCE, DRIFT = 0.002, 0.5
