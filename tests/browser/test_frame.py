@@ -1,12 +1,12 @@
 """What surrounds every page: theme, navigation, links that can be passed on, files that are refused in words."""
 
-import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Product, Watch
+from tests.tiny_models import save_tiny_model
 
 WHITE = "rgb(255, 255, 255)"
 
@@ -79,12 +79,20 @@ def test_a_file_that_cannot_be_used_is_refused_by_the_field(
     assert product.api("/prompt-sets").json()["count"] == before
 
 
-def test_a_folder_without_a_model_is_refused_by_the_field(page: Page, product: Product, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [("empty", "has no config.json"), ("missing", "does not exist"), ("dense", "LlamaForCausalLM is a dense model")],
+)
+def test_a_model_that_cannot_be_used_is_refused_by_the_field(
+    page: Page, product: Product, tmp_path: Path, folder: str, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    save_tiny_model("llama", tmp_path / "dense")
     before = product.api("/models").json()["count"]
     page.goto(f"{product.url}/ui/models")
-    page.get_by_role("textbox", name="Folder or hub id").fill(str(tmp_path))
+    page.get_by_role("textbox", name="Folder or hub id").fill(str(tmp_path / folder))
     page.get_by_role("button", name="Inspect and register").click()
-    expect(page.locator("#register-message .field-error")).to_contain_text(re.compile(r"\w+"))
+    expect(page.locator("#register-message .field-error")).to_contain_text(message)
     assert product.api("/models").json()["count"] == before
 
 
