@@ -13,6 +13,11 @@ def settle(page: Page) -> None:
     expect(page.locator("#content[data-dash-is-loading=true]")).to_have_count(0)
     for graph in page.locator(".dash-graph:visible").all():
         expect(graph.locator(".main-svg").first).to_be_attached()
+    # A grid attaches its header cells first and fills them in a later frame; an empty header is no page to judge.
+    expect(page.locator(".ag-header-cell-text:visible:empty")).to_have_count(0)
+    for grid in page.locator(".ag-root-wrapper:visible").all():
+        expect(grid.locator(".ag-header-cell").first).to_be_visible()
+        expect(grid.locator(".ag-header-cell:not(:has(.ag-header-cell-text))")).to_have_count(0)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
