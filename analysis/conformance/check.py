@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ import torch
 from analysis.conformance.families import Family
 from analysis.conformance.masking import check_mask_reroute, check_mask_zero
 from analysis.conformance.mismatch import Mismatch
-from analysis.conformance.result import FamilyResult, Status
+from analysis.conformance.result import NOT_RUN, FamilyResult, Status
 from analysis.conformance.subject import Subject, subject
 from analysis.conformance.tiny import tiny_model, to_bfloat16
 from analysis.conformance.tracing import Figures, check_scores, check_trace, check_work
@@ -21,6 +22,8 @@ from analysis.models.adapters import Adapter
 
 Progress = Callable[[str, int, int], None]
 _IMPLEMENTATIONS = ("grouped_mm", "batched_mm")
+_TRACE = (check_work, check_scores)
+_MASK = (check_mask_zero, check_mask_reroute)
 
 
 def check_families(chosen: Sequence[Family], progress: Progress) -> list[FamilyResult]:
@@ -61,27 +64,68 @@ def check_family(family: Family) -> FamilyResult:
 def _check_type(family: Family, model_type: str, started: float) -> FamilyResult:
     """Everything in float32 with eager experts; trace and mask again with each other implementation and bfloat16."""
     one = _subject(model_type)
+    found = _Found(model_type)
     row = replace(_row(family, "exact", "", started), model_types=(model_type,), **_described(one))
-    runs: list[str] = []
-    try:
-        figures = _check_whole(one, family)
-        check_tune(_subject(model_type))
-        runs.append("eager/float32")
-        row = replace(row, **asdict(figures))
-        for implementation in _others(one):
+    if found.holds("trace", lambda: found.count(check_trace(one, family.expert_classes)), *_each(one, _TRACE)):
+        found.holds("mask", *_each(one, _MASK))
+        found.holds("tune", lambda: check_tune(_subject(model_type)))
+    if not found.faults:
+        found.runs.append("eager/float32")
+        _check_others(one, family, found)
+    return replace(
+        row,
+        status="wrong" if found.faults else "exact",
+        reason="; ".join(found.faults),
+        mask=found.results.get("mask", NOT_RUN),
+        tune=found.results.get("tune", NOT_RUN),
+        runs=tuple(f"{model_type}: {run}" for run in found.runs),
+        seconds=time.monotonic() - started,
+        **found.figures,
+    )
+
+
+def _check_others(one: Subject, family: Family, found: "_Found") -> None:
+    """Trace and mask_zero with every other experts implementation, and all of them in bfloat16."""
+    for dtype, implementations in (("float32", _others(one)), ("bfloat16", (*_others(one), "eager"))):
+        if dtype == "bfloat16":
+            to_bfloat16(one.loaded.model)
+        for implementation in implementations:
             one.loaded.model.set_experts_implementation(implementation)
-            _check_again(one, family, f"{implementation}/float32", runs)
-        to_bfloat16(one.loaded.model)
-        for implementation in (*_others(one), "eager"):
-            one.loaded.model.set_experts_implementation(implementation)
-            _check_again(one, family, f"{implementation}/bfloat16", runs)
-    except Exception as fault:  # a library may raise anything, and every family gets its row
-        kind = "" if isinstance(fault, Mismatch | CaptureError) else f"{type(fault).__name__}: "
-        reason = f"{model_type}, after {', '.join(runs) or 'no run'}: {kind}{_one_line(fault)}"
-        row = replace(row, status="wrong", reason=reason)
-    else:
-        row = replace(row, mask="exact", tune="exact")
-    return replace(row, runs=tuple(f"{model_type}: {run}" for run in runs), seconds=time.monotonic() - started)
+            again = found.holds("trace", lambda: check_trace(one, family.expert_classes))
+            if not again or not found.holds("mask", lambda: check_mask_zero(one)):
+                return
+            found.runs.append(f"{implementation}/{dtype}")
+
+
+@dataclass
+class _Found:
+    """What the checks of one model type have found so far: `results` by check, `exact` or what did not hold."""
+
+    model_type: str
+    results: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def holds(self, what: str, *checks: Callable[[], None]) -> bool:
+        """Run checks until one finds something; a library may raise anything, and every family gets its row."""
+        try:
+            for check in checks:
+                check()
+        except Exception as fault:
+            kind = "" if isinstance(fault, Mismatch | CaptureError) else f"{type(fault).__name__}: "
+            self.results[what] = kind + _one_line(fault)
+            self.faults.append(f"{self.model_type}, after {', '.join(self.runs) or 'no run'}: {self.results[what]}")
+            return False
+        self.results[what] = "exact"
+        return True
+
+    def count(self, figures: Figures) -> None:
+        self.figures = asdict(figures)
+
+
+def _each(one: Subject, checks: Sequence[Callable[[Subject], None]]) -> list[Callable[[], None]]:
+    return [partial(check, one) for check in checks]
 
 
 def _subject(model_type: str) -> Subject:
@@ -99,19 +143,6 @@ def _subject(model_type: str) -> Subject:
 
 def _one_line(fault: Exception) -> str:
     return " ".join(str(fault).split())[:200]
-
-
-def _check_whole(one: Subject, family: Family) -> Figures:
-    figures = check_trace(one, family.expert_classes)
-    for check in (check_work, check_scores, check_mask_zero, check_mask_reroute):
-        check(one)
-    return figures
-
-
-def _check_again(one: Subject, family: Family, name: str, runs: list[str]) -> None:
-    check_trace(one, family.expert_classes)
-    check_mask_zero(one)
-    runs.append(name)
 
 
 def _others(one: Subject) -> tuple[str, ...]:

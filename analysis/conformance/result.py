@@ -4,14 +4,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Status = Literal["exact", "unsupported", "wrong"]
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
 class FamilyResult:
     """One row of `expertscope conformance`. Expected numbers are the truth's, seen numbers the trace's.
 
-    `mask` and `tune` are `exact`, or say what did not hold; `reason` says why a family is not exact. `runs` names each
-    model type with the experts implementation and dtype that was checked.
+    `mask` and `tune` are `exact`, `not run` (the family is unsupported, or its trace is wrong already), or say what
+    did not hold; `reason` says why a family is not exact. `runs` names each model type with the experts implementation
+    and dtype that was checked.
     """
 
     family: str
@@ -21,8 +23,8 @@ class FamilyResult:
     layers_seen: int = 0
     assignments_expected: int = 0
     assignments_seen: int = 0
-    mask: str = ""
-    tune: str = ""
+    mask: str = NOT_RUN
+    tune: str = NOT_RUN
     model_types: tuple[str, ...] = ()
     expert_classes: tuple[str, ...] = ()
     experts: int = 0
