@@ -1,1 +1,117 @@
-"""The science of ExpertScope: prompts in, a report out. It knows nothing of web, database or settings."""
+"""The science of ExpertScope: prompts in, a report out. It knows nothing of web, database or settings.
+
+For researchers the public names are here, in the order in which a study asks for them: `load_model`, `load_prompts`,
+`capture`, `contrasts`, `score`, `refusal_bench`, `mask`, `run_audit`. They are fetched when first asked for, so that
+`import analysis` costs nothing; torch and transformers are imported by the first name that needs them.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analysis import errors, statistics
+    from analysis.audit import AuditSettings
+    from analysis.audit import audit as run_audit
+    from analysis.criteria import CRITERIA, Criterion, CriterionInfo, Evidence
+    from analysis.evidence.bench import Bench, Effects
+    from analysis.evidence.split import Halves, halves
+    from analysis.interventions import mask
+    from analysis.models import ExpertId, LoadedModel, ModelDescription, SeamListener, inspect_model, load_model
+    from analysis.organisms import organism_names, organism_path, train_organism
+    from analysis.prompts import Prompt, PromptSet, builtin_names, load_prompts, parse_prompts
+    from analysis.result import Answer, AuditResult
+    from analysis.routing.certificate import Certificate
+    from analysis.routing.summary import routing_table
+    from analysis.routing.table import RoutingTable
+    from analysis.routing.topic_safety import TopicSafety
+    from analysis.routing.trace import CaptureSettings, Trace, capture
+    from analysis.shards import FolderShards
+    from analysis.statistics import Interval
+    from analysis.study import Ranking, answer_prompts, contrasts, judge_answers, refusal_bench, refusal_rate, score
+else:
+    from importlib import import_module
+
+    # Modules and the public names that live in them, as above. No name may be that of a module in this folder, since an
+    # import of that module would put it in the name's place. That is why the audit is `run_audit` here.
+    _NAMES = {
+        "analysis.audit": "AuditSettings run_audit",
+        "analysis.criteria": "CRITERIA Criterion CriterionInfo Evidence",
+        "analysis.evidence.bench": "Bench Effects",
+        "analysis.evidence.split": "Halves halves",
+        "analysis.interventions": "mask",
+        "analysis.models": "ExpertId LoadedModel ModelDescription SeamListener inspect_model load_model",
+        "analysis.organisms": "organism_names organism_path train_organism",
+        "analysis.prompts": "Prompt PromptSet builtin_names load_prompts parse_prompts",
+        "analysis.result": "Answer AuditResult",
+        "analysis.routing.certificate": "Certificate",
+        "analysis.routing.summary": "routing_table",
+        "analysis.routing.table": "RoutingTable",
+        "analysis.routing.topic_safety": "TopicSafety",
+        "analysis.routing.trace": "CaptureSettings Trace capture",
+        "analysis.shards": "FolderShards",
+        "analysis.statistics": "Interval",
+        "analysis.study": "Ranking answer_prompts contrasts judge_answers refusal_bench refusal_rate score",
+    }
+    _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+    _MODULES = {"errors", "statistics"}
+    _ALIASES = {"run_audit": "audit"}
+
+    def __getattr__(name):
+        if name in _MODULES:
+            return import_module(f"analysis.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'analysis' has no attribute '{name}'")
+        value = getattr(import_module(_HOMES[name]), _ALIASES.get(name, name))
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})
+
+
+__all__ = [
+    "CRITERIA",
+    "Answer",
+    "AuditResult",
+    "AuditSettings",
+    "Bench",
+    "CaptureSettings",
+    "Certificate",
+    "Criterion",
+    "CriterionInfo",
+    "Effects",
+    "Evidence",
+    "ExpertId",
+    "FolderShards",
+    "Halves",
+    "Interval",
+    "LoadedModel",
+    "ModelDescription",
+    "Prompt",
+    "PromptSet",
+    "Ranking",
+    "RoutingTable",
+    "SeamListener",
+    "TopicSafety",
+    "Trace",
+    "answer_prompts",
+    "builtin_names",
+    "capture",
+    "contrasts",
+    "errors",
+    "halves",
+    "inspect_model",
+    "judge_answers",
+    "load_model",
+    "load_prompts",
+    "mask",
+    "organism_names",
+    "organism_path",
+    "parse_prompts",
+    "refusal_bench",
+    "refusal_rate",
+    "routing_table",
+    "run_audit",
+    "score",
+    "statistics",
+    "train_organism",
+]

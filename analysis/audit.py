@@ -29,11 +29,11 @@ from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.report import Audited, build_report
 from analysis.report_outcomes import MaskedOutcome
 from analysis.result import Answer, AuditResult, PromptCounts
-from analysis.routing.summary import PairRows, pair_rows, prompt_window, routing_table
-from analysis.routing.topic_safety import topic_safety
+from analysis.routing.summary import PairRows, prompt_window, routing_table
 from analysis.routing.trace import CaptureSettings, Progress, Trace, capture, silent
 from analysis.shards import MemoryShards, ShardStore
 from analysis.statistics import stability_selection
+from analysis.study import contrasts, judge_answers, routing_evidence
 
 __all__ = ["PRESETS", "AuditSettings", "audit"]
 
@@ -74,12 +74,10 @@ def audit(
     split = halves(used, settings.seed)
     capturing = CaptureSettings(settings.max_new_tokens, settings.batch_tokens)
     trace: Trace = clock.time("capture", lambda: capture(model, used, capturing, shards=store, progress=progress))
-    answers = [
-        answer(p, g, judge, variant="base", margin=None) for p, g in zip(trace.prompts, trace.answers, strict=True)
-    ]
+    answers = list(judge_answers(trace, judge))
     openings, no_margin = _openings(trace, answers, split)
     benches = _benches(model, split, openings, settings)
-    evidence = _evidence(trace, split.discovery, settings.seed)
+    evidence = routing_evidence(trace, split.discovery, seed=settings.seed)
     load = np.nan_to_num(prompt_window(trace.frequency)).mean(0)
     findings: Findings = clock.time(
         "criteria",
@@ -105,7 +103,7 @@ def audit(
             settings=settings,
             trace=trace,
             table=routing_table(trace),
-            topic_safety=_topic_safety(trace, used, settings.seed),
+            topic_safety=contrasts(trace, used, seed=settings.seed),
             answers=tuple(answers),
             benches=benches,
             findings=findings,
@@ -159,17 +157,6 @@ def _benches(
         )
 
     return bench("discovery", split.discovery), bench("confirmation", split.confirmation)
-
-
-def _evidence(trace: Trace, discovery: PromptSet, seed: int) -> Evidence:
-    row = {prompt.id: i for i, prompt in enumerate(trace.prompts)}
-    harmful = np.array([row[p.id] for p in discovery.labelled("harmful")], dtype=np.intp)
-    return Evidence(prompt_window(trace.frequency), harmful, pair_rows(trace, discovery), seed)
-
-
-def _topic_safety(trace: Trace, used: PromptSet, seed: int) -> Any:
-    labels, topics = [p.label for p in trace.prompts], [p.topic for p in trace.prompts]
-    return topic_safety(prompt_window(trace.probability), labels, topics, pair_rows(trace, used), seed=seed)
 
 
 def _stability(evidence: Evidence) -> Any:

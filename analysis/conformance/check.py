@@ -107,7 +107,7 @@ class _Found:
     runs: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
 
-    def holds(self, what: str, *checks: Callable[[], None]) -> bool:
+    def holds(self, what: str, *checks: Callable[[], object]) -> bool:
         """Run checks until one finds something; a library may raise anything, and every family gets its row."""
         try:
             for check in checks:
@@ -124,7 +124,7 @@ class _Found:
         self.figures = asdict(figures)
 
 
-def _each(one: Subject, checks: Sequence[Callable[[Subject], None]]) -> list[Callable[[], None]]:
+def _each(one: Subject, checks: Sequence[Callable[[Subject], None]]) -> list[Callable[[], object]]:
     return [partial(check, one) for check in checks]
 
 

@@ -15,8 +15,8 @@ from analysis.models import ExpertId, LoadedModel
 from analysis.outcomes.openings import Openings
 from analysis.outcomes.probe import Probe, Reading
 from analysis.prompts.prompt_set import Prompt
-from analysis.routing.trace import Progress
-from analysis.shards import Shard, ShardStore
+from analysis.routing.trace import Progress, silent
+from analysis.shards import MemoryShards, Shard, ShardStore
 
 FloatArray = npt.NDArray[np.float32]
 ExpertSet = tuple[ExpertId, ...]
@@ -42,6 +42,11 @@ class Effects:
 
     def __len__(self) -> int:
         return len(self.margin)
+
+    def __repr__(self) -> str:
+        return (
+            f"Effects({len(self)} sets × {self.margin.shape[1]} harmful and {self.benign_kl.shape[1]} benign prompts)"
+        )
 
     def take(self, rows: Sequence[int]) -> "Effects":
         return Effects(**{name: getattr(self, name)[list(rows)] for name in _FIELDS})
@@ -81,6 +86,9 @@ class Bench:
         self.harmful = Probe(model, harmful, openings, batch_tokens=batch_tokens)
         self.benign = Probe(model, benign, openings, batch_tokens=batch_tokens)
 
+    def __repr__(self) -> str:
+        return f"Bench({len(self.harmful.prompts)} harmful and {len(self.benign.prompts)} benign prompts)"
+
     @property
     def topics(self) -> list[str]:
         """The cluster of each harmful prompt; one without a topic stands for itself."""
@@ -89,20 +97,21 @@ class Bench:
     def ablate(
         self,
         sets: Sequence[ExpertSet],
-        shards: ShardStore,
-        key: str,
+        shards: ShardStore | None = None,
+        key: str = "sets",
         *,
         mode: MaskMode = "mask_zero",
-        progress: Progress,
-        stage: str,
+        progress: Progress = silent,
+        stage: str = "ablation",
     ) -> Effects:
         """Ablate each set alone and measure every prompt. Work is kept in shards of a few sets under `key`."""
+        store = shards or MemoryShards()
         step = max(1, _CELLS_PER_SHARD // max(1, self.harmful.tokens + self.benign.tokens))
         parts: list[Shard] = []
         for start in range(0, len(sets), step):
             progress(stage, start, len(sets))
             chunk = sets[start : start + step]
-            parts.append(shards.once(f"{key}-{self.name}-{start:05d}", lambda chunk=chunk: self._measure(chunk, mode)))  # type: ignore[misc]
+            parts.append(store.once(f"{key}-{self.name}-{start:05d}", lambda chunk=chunk: self._measure(chunk, mode)))  # type: ignore[misc]
         progress(stage, len(sets), len(sets))
         return Effects(**{name: self._join(name, parts) for name in _FIELDS})
 

@@ -68,7 +68,7 @@ def search(
     if bench is None:
         criteria, withheld = _score(evidence)
         return Findings(criteria, withheld, None, (), (), ())
-    evidence = _with_gradients(evidence, bench, shards, progress)
+    evidence = with_gradients(evidence, bench, shards, progress)
     everyone = _everyone(bench)
     pool = _null_pool(everyone, evidence.seed)
     first, _ = _score(evidence)
@@ -78,11 +78,12 @@ def search(
     if 0 < len(suspects) <= FEW * len(chosen):
         scan = retest(bench, scan, pool, load, suspects, seed=evidence.seed)
         suspects = tuple(e for e in chosen if scan.tests[e].causal)
-    criteria, withheld = _score(replace(evidence, ablation=_ablation_scores(evidence, bench, scan)))
+    criteria, withheld = _score(replace(evidence, ablation=ablation_scores(evidence, bench, scan)))
     return Findings(criteria, withheld, scan, suspects, _grown(bench, suspects, shards, progress), pool)
 
 
-def _with_gradients(evidence: Evidence, bench: Bench, shards: ShardStore, progress: Progress) -> Evidence:
+def with_gradients(evidence: Evidence, bench: Bench, shards: ShardStore, progress: Progress) -> Evidence:
+    """The evidence with the gradients of the refusal margin on the bench's prompts."""
     progress("criteria", 0, 1)
     shard = shards.once(
         "gradient", lambda: Shard({"harmful": bench.harmful.gradient(), "benign": bench.benign.gradient()})
@@ -154,7 +155,8 @@ def retest(
     return Scan(scan.experts, scan.effects, dict(zip(scan.experts, tests, strict=True)))
 
 
-def _ablation_scores(evidence: Evidence, bench: Bench, scan: Scan) -> npt.NDArray[np.float64]:
+def ablation_scores(evidence: Evidence, bench: Bench, scan: Scan) -> npt.NDArray[np.float64]:
+    """Mean loss of margin [layers, experts] of each scanned expert; NaN for the others."""
     scores = np.full(evidence.frequency.shape[1:], np.nan)
     place = {layer.layer: layer.position for layer in bench.model.seam.layers}
     for expert, margin in zip(scan.experts, scan.effects.margin.mean(1), strict=True):

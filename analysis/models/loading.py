@@ -57,6 +57,11 @@ class LoadedModel:
     def seam(self) -> Seam:
         return Seam(self.model)
 
+    def __repr__(self) -> str:
+        is_a, dtype = self.description, str(self.dtype).removeprefix("torch.")
+        experts = f"{len(is_a.moe_layers)} MoE layers × {is_a.experts} experts, top {is_a.top_k}"
+        return f"LoadedModel({is_a.ref}: {is_a.family}, {experts}, {dtype} on {self.device})"
+
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device

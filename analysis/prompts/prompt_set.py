@@ -45,6 +45,12 @@ class PromptSet:
     def __iter__(self) -> Iterator[Prompt]:
         return iter(self.prompts)
 
+    def __repr__(self) -> str:
+        """Counts, never the texts: prompts do not belong into a log or at the end of a notebook's cell."""
+        labels = f"{len(self.labelled('harmful'))} harmful, {len(self.labelled('benign'))} benign"
+        groups = f"{len(self.topics)} topics, {len(self.pairs)} pairs"
+        return f"PromptSet({self.name!r}: {len(self)} prompts, {labels}, {groups})"
+
     @cached_property
     def sha256(self) -> str:
         """Digest of the content (ids, texts, labels, topics, pairs), independent of name and file format."""

@@ -77,6 +77,11 @@ class Certificate:
             "failures": list(self.failures),
         }
 
+    def __repr__(self) -> str:
+        seen = f"{self.tally.layers_seen} of {self.tally.layers_expected} layers"
+        counted = f"{self.tally.assignments_seen:,} of {self.tally.assignments_expected:,} selections"
+        return f"Certificate({'passed' if self.passed else 'failed'}: {seen}, {counted})"
+
 
 def certify(model: LoadedModel, tally: Tally, spot_check: SpotCheck) -> Certificate:
     """Put the checks together. Raises CaptureError when one fails."""

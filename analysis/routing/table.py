@@ -38,6 +38,10 @@ class RoutingTable:
     probability: npt.NDArray[np.float32]
     windows: tuple[Window, ...] = field(default=WINDOWS)
 
+    def __repr__(self) -> str:
+        size = f"{len(self.groups)} groups × {len(self.layers)} layers × {self.experts} experts"
+        return f"RoutingTable({size}, windows {', '.join(self.windows)})"
+
     def cells(self, quantity: str, group: str = "all", window: str = "prompt") -> npt.NDArray[np.float32]:
         """The float32 [layers, experts] picture of one quantity. Raises InputError for a name it does not know."""
         if quantity == "frequency":

@@ -32,6 +32,10 @@ class TopicSafety:
     topic_ratio: Interval
     withheld: dict[str, str]
 
+    def __repr__(self) -> str:
+        found = {**{f"JSD {name}": one for name, one in self.overall.items()}, "topic ratio": self.topic_ratio}
+        return f"TopicSafety({'; '.join(f'{name} {one}' for name, one in found.items())})"
+
 
 @dataclass(frozen=True)
 class _Contrast:

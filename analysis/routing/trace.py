@@ -70,6 +70,11 @@ class Trace:
         """Selection frequency f [prompts, windows, layers, experts], the mean over the window's tokens; sums to k."""
         return _mean(self.selections, self.tokens)
 
+    def __repr__(self) -> str:
+        _, windows, layers, experts = self.selections.shape
+        shape = f"{len(self.prompts)} prompts × {windows} windows × {layers} layers × {experts} experts"
+        return f"Trace({shape}, top {self.top_k}, {self.certificate!r})"
+
 
 def capture(
     model: LoadedModel,

@@ -16,5 +16,11 @@ class Interval:
     high: float | None
     n: int
 
+    def __str__(self) -> str:
+        if self.estimate is None:
+            return f"withheld (n = {self.n})"
+        bounds = "" if self.low is None or self.high is None else f" [{self.low:.3g}, {self.high:.3g}]"
+        return f"{self.estimate:.3g}{bounds} (n = {self.n})"
+
     def as_dict(self) -> dict[str, float | int | None]:
         return {"estimate": self.estimate, "low": self.low, "high": self.high, "n": self.n}

@@ -10,7 +10,7 @@ from dash import Dash
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app import attach_pages
+from app.factory import attach_pages
 from backend.main import create_app
 from backend.services import ModelInfo, NewRun, PromptSetInfo, RunInfo, Services, open_services
 from backend.settings import Settings

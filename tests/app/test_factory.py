@@ -9,13 +9,6 @@ from dash import Dash
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-import app
-
-
-def test_the_package_offers_what_it_lists() -> None:
-    assert app.__all__ == sorted(app.__all__)
-    assert all(hasattr(app, name) for name in app.__all__)
-
 
 @pytest.mark.parametrize("address", ["/ui/", "/ui/runs", "/ui/runs/new", "/ui/runs/x/experts/3/12", "/ui/models"])
 def test_a_deep_link_gets_the_document(client: TestClient, address: str) -> None:

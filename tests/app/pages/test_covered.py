@@ -8,7 +8,7 @@ import pytest
 from dash import Dash
 from starlette.testclient import TestClient
 
-from app import attach_pages
+from app.factory import attach_pages
 from backend.main import create_app
 from backend.services import RunInfo, Services, open_services
 from backend.settings import Settings
