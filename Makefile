@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench conformance organisms clean
+.PHONY: help install run test check format bench conformance notebook organisms clean
 
 help:
 	@echo "make run        set up, start API, pages and worker, print the address   (HOST, PORT)"
@@ -17,6 +17,7 @@ help:
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      the benchmarks                                           (ARGS)"
 	@echo "make conformance  every architecture of transformers against the truth; writes docs/architectures.md"
+	@echo "make notebook   execute docs/notebooks again and write their outputs"
 	@echo "make organisms  train the model organisms again; the weights are shipped, so this is rarely needed"
 	@echo "make install    the set-up alone"
 	@echo "make clean      remove the set-up and caches; the data folder stays"
@@ -52,6 +53,10 @@ bench: $(STAMP)
 conformance: $(STAMP)
 	@rows=$$(mktemp) && trap 'rm -f "$$rows"' EXIT && $(BIN)/expertscope conformance --json $(ARGS) > "$$rows" \
 	  && $(BIN)/python -m analysis.conformance.page < "$$rows" > docs/architectures.md
+
+notebook: $(STAMP)
+	@.ci/chromium
+	$(BIN)/python -m tests.notebooks
 
 organisms: $(STAMP)
 	@$(BIN)/expertscope organism list | cut -f1 | while read -r name; do \
