@@ -16,6 +16,7 @@ TEXT = {
     ".yaml",
     ".txt",
     ".json",
+    ".ipynb",
     ".css",
     ".js",
     ".html",
