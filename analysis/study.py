@@ -91,13 +91,13 @@ def contrasts(trace: Trace, prompts: PromptSet | None = None, *, seed: int = 0) 
     with its reason in `withheld`.
     """
     labels, topics = [p.label for p in trace.prompts], [p.topic for p in trace.prompts]
-    pairs = pair_rows(trace, prompts or _prompts(trace))
+    pairs = pair_rows(trace, _prompts(trace) if prompts is None else prompts)
     return topic_safety(prompt_window(trace.probability), labels, topics, pairs, seed=seed)
 
 
 def routing_evidence(trace: Trace, prompts: PromptSet | None = None, *, seed: int = 0) -> Evidence:
     """What criteria look at, as far as a trace alone can tell. `prompts` bounds it to some of the traced prompts."""
-    chosen = prompts or _prompts(trace)
+    chosen = _prompts(trace) if prompts is None else prompts
     row = {prompt.id: i for i, prompt in enumerate(trace.prompts)}
     harmful = np.array([row[p.id] for p in chosen.labelled("harmful")], dtype=np.intp)
     return Evidence(prompt_window(trace.frequency), harmful, pair_rows(trace, chosen), seed)
@@ -144,6 +144,8 @@ def refusal_bench(
         raise WithheldError(
             f"a refusal margin needs harmful and benign prompts: found {len(harmful)} and {len(benign)}; label them"
         )
+    if all(generated.first_token is None for generated in trace.answers):
+        raise WithheldError("a refusal margin needs answers, and this trace has none: capture with max_new_tokens ≥ 1")
     labelled = [i for i, prompt in enumerate(trace.prompts) if prompt.label is not None]
     judged = judge_answers(trace, judge)
     openings = find_openings([trace.answers[i].first_token for i in labelled], [judged[i].label for i in labelled])

@@ -29,6 +29,7 @@ from analysis.evidence.bench import Bench
 from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.routing.trace import CaptureSettings, Trace
+from analysis.study import routing_evidence
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,11 @@ def test_prompts_bound_whose_pairs_count(trace: Trace, prompts: PromptSet) -> No
     half = PromptSet("half", prompts.prompts[:8])
     assert contrasts(trace, half).overall["safety"] != contrasts(trace).overall["safety"]
     assert contrasts(trace, half).overall["topic"] == contrasts(trace).overall["topic"]
+    assert len(routing_evidence(trace, half).pairs) == 4
+    none = PromptSet("none", ())
+    assert contrasts(trace, none).overall["safety"].estimate is None
+    assert "routing.jsd.safety" in contrasts(trace, none).withheld
+    assert len(routing_evidence(trace, none).harmful_rows) == 0
 
 
 @pytest.mark.parametrize("name", ["raset", "safex"])
@@ -186,6 +192,8 @@ def test_no_margin_without_labels_or_refusals(tiny, planted: LoadedModel, prompt
     with pytest.raises(WithheldError, match="needs harmful and benign prompts: found 0 and 0; label them"):
         refusal_bench(planted, capture(planted, bare, short))
     model, few = tiny("olmoe"), PromptSet("few", prompts.prompts[:4])
+    with pytest.raises(WithheldError, match="this trace has none: capture with max_new_tokens ≥ 1"):
+        refusal_bench(model, capture(model, few, CaptureSettings(max_new_tokens=0)))
     with pytest.raises(WithheldError, match="so it has no refusal margin"):
         refusal_bench(model, capture(model, few, short))
 
