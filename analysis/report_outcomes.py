@@ -63,7 +63,7 @@ def _margin(used: PromptSet, by_id: dict[str, Answer], label: str, seed: int) ->
     if not rows:
         return None
     return cluster_bootstrap(
-        np.array([m for m, _ in rows]), [topic for _, topic in rows], seed=seed, rows_if_single=True
+        np.array([m for m, _ in rows]), [topic for _, topic in rows], seed=seed, rows_if_few=True
     ).as_dict()
 
 

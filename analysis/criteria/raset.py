@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.criteria.evidence import Criterion, CriterionInfo, Evidence, Scores
 from analysis.errors import WithheldError
-from analysis.statistics import benjamini_hochberg, cluster_bootstrap_columns, moderated_t, sign_flip_test
+from analysis.statistics import benjamini_hochberg, cluster_bootstrap_columns, moderated_t, paired_test
 
 INFO = CriterionInfo(
     name="raset",
@@ -22,8 +22,8 @@ LAMBDA = 1.0
 
 
 def raset(evidence: Evidence) -> Criterion:
-    """Score |t| [layers, experts], with Δ, CRS, its interval's limits and the q value (sign flips, BH over all
-    experts).
+    """Score |t| [layers, experts], with Δ, CRS, its interval's limits and the q value (sign flips and cluster t, BH over
+    all experts).
     """
     pairs = evidence.pairs
     if len(pairs) < 2:
@@ -34,15 +34,16 @@ def raset(evidence: Evidence) -> Criterion:
         .reshape(len(pairs), -1)
         .astype(np.float64)
     )
-    interval = cluster_bootstrap_columns(difference, pairs.topics, seed=evidence.seed)
+    interval = cluster_bootstrap_columns(difference, pairs.topics, seed=evidence.seed, rows_if_few=True)
     delta = difference.mean(0)
-    q = benjamini_hochberg(sign_flip_test(difference, pairs.topics, seed=evidence.seed))
+    # With fewer flips the smallest p could not survive a correction over so many experts.
+    p = paired_test(difference, pairs.topics, most_flips=40 * difference.shape[1], seed=evidence.seed)
     columns = {
         "delta": delta,
         "delta_low": interval.low,
         "delta_high": interval.high,
         "crs": np.abs(delta) - LAMBDA * _within_topic_sd(evidence).ravel(),
-        "q": q,
+        "q": benjamini_hochberg(p),
     }
     return Criterion(
         np.abs(moderated_t(difference)).reshape(shape), {name: value.reshape(shape) for name, value in columns.items()}

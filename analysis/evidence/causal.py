@@ -5,12 +5,20 @@ ladder.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.evidence.bench import Effects
-from analysis.statistics import Interval, benjamini_hochberg, cluster_bootstrap, empirical_p, sign_flip_test
+from analysis.statistics import (
+    Interval,
+    benjamini_hochberg,
+    cluster_bootstrap,
+    empirical_p,
+    paired_test,
+    predictive_p,
+)
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -61,12 +69,12 @@ class CausalTest:
 
 def causal_tests(effects: Effects, nulls: Sequence[Effects], topics: Sequence[str], *, seed: int) -> list[CausalTest]:
     """Test each set of `effects` against its own null; the q values are adjusted over all of them."""
-    q_values = benjamini_hochberg(_excess_p(effects, nulls, topics, seed))
+    q_values = benjamini_hochberg(excess_p(effects.margin, [null.margin for null in nulls], topics, seed))
     off_target = effects.off_target_ratio()
     return [
         CausalTest(
-            margin=cluster_bootstrap(effects.margin[i], topics, seed=seed, rows_if_single=True),
-            refusal=cluster_bootstrap(effects.refusal[i], topics, seed=seed, rows_if_single=True),
+            margin=cluster_bootstrap(effects.margin[i], topics, seed=seed, rows_if_few=True),
+            refusal=cluster_bootstrap(effects.refusal[i], topics, seed=seed, rows_if_few=True),
             null=_summary(null),
             p_value=empirical_p(float(effects.margin[i].mean()), null.margin.mean(1)),
             q_value=float(q_values[i]),
@@ -85,14 +93,27 @@ def prompts_needed(tests: int) -> int:
     return 1 + ceil(log2(max(1, tests) / SIGNIFICANT))
 
 
-def _excess_p(effects: Effects, nulls: Sequence[Effects], topics: Sequence[str], seed: int) -> FloatArray:
-    """p of each set's paired excess over the mean of its null; 1 for one that does less, or has no null."""
-    excess = np.stack(
-        [row - (null.margin.mean(0) if len(null) else row) for row, null in zip(effects.margin, nulls, strict=True)], 1
-    )
+def excess_p(
+    losses: npt.NDArray[np.floating[Any]],
+    nulls: Sequence[npt.NDArray[np.floating[Any]]],
+    topics: Sequence[str | int],
+    seed: int,
+) -> FloatArray:
+    """p of each set's excess over its null, the larger one of two: over the prompts, and over the null's sets.
+
+    `losses` [sets, prompts] are margin losses, each of `nulls` [null sets, prompts] those of a set's matched null. Over
+    the prompts: the paired excess over the null's mean (`paired_test`); over the sets: the chance that one more member
+    of the null would lose so much (`predictive_p`). Either alone finds too much: experts differ from one another, so
+    with enough prompts nearly every one differs from the mean of its null. 1 for a set that does less than its null, or
+    has none of at least two.
+    """
+    excess = np.stack([row - (null.mean(0) if len(null) else row) for row, null in zip(losses, nulls, strict=True)], 1)
     # With fewer flips than this the smallest p could not survive a correction over so many tests.
-    p_values = sign_flip_test(excess.astype(np.float64), topics, flips=max(2_000, 40 * len(nulls)), seed=seed)
-    return np.where(excess.mean(0) > 0, p_values, 1.0)
+    over_prompts = paired_test(excess.astype(np.float64), topics, most_flips=40 * len(nulls), seed=seed)
+    over_sets = np.array(
+        [predictive_p(float(row.mean()), null.mean(1)) for row, null in zip(losses, nulls, strict=True)]
+    )
+    return np.where(excess.mean(0) > 0, np.fmax(over_prompts, over_sets), 1.0)
 
 
 def _summary(null: Effects) -> NullSummary:

@@ -84,7 +84,7 @@ def confirm(
         [flagged], shards, "flagged-reroute", mode="mask_reroute", progress=progress, stage="confirmation"
     )
     intervals = tuple(
-        cluster_bootstrap(values[0], bench.topics, seed=seed, rows_if_single=True)
+        cluster_bootstrap(values[0], bench.topics, seed=seed, rows_if_few=True)
         for values in (rerouted.margin, rerouted.refusal)
     )
     return Confirmed(scan, grown, flagged, in_set, tuple(sets), together, (intervals[0], intervals[1]))
@@ -144,11 +144,11 @@ def _test_set(
     without = bench.ablate(rests, shards, "grown-without", progress=progress, stage="confirmation")
     whole = bench.ablate([members], shards, "grown", progress=progress, stage="confirmation")
     marginal = {
-        member: cluster_bootstrap(whole.refusal[0] - without.refusal[i], bench.topics, seed=seed, rows_if_single=True)
+        member: cluster_bootstrap(whole.refusal[0] - without.refusal[i], bench.topics, seed=seed, rows_if_few=True)
         for i, member in enumerate(members)
     }
     margins = {
-        member: cluster_bootstrap(whole.margin[0] - without.margin[i], bench.topics, seed=seed, rows_if_single=True)
+        member: cluster_bootstrap(whole.margin[0] - without.margin[i], bench.topics, seed=seed, rows_if_few=True)
         for i, member in enumerate(members)
     }
     return SetResult(members, tests[0], tests[1], marginal, margins)

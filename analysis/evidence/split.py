@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.prompts.prompt_set import Prompt, PromptSet
+from analysis.statistics import FEWEST_CLUSTERS
 
 
 @dataclass(frozen=True)
 class Halves:
-    """The two halves. No topic is in both, unless there are fewer than four topics; a pair is never torn apart."""
+    """The two halves. A pair is never torn apart, and no topic is in both, unless there are too few topics for each
+    half to carry intervals over topics.
+    """
 
     discovery: PromptSet
     confirmation: PromptSet
@@ -37,24 +40,31 @@ def subset(prompts: PromptSet, limit: int | None, seed: int) -> PromptSet:
 
 
 def halves(prompts: PromptSet, seed: int) -> Halves:
-    """Split by topic, balancing the halves' sizes; by pair where there are fewer than four topics."""
-    units = _units(prompts.prompts)
-    by_topic = len(prompts.topics) >= 4
+    """Split by topic, balancing the halves' sizes; by pair where a half would have fewer than FEWEST_CLUSTERS topics."""
+    by_topic = len(prompts.topics) >= 2 * FEWEST_CLUSTERS
     clusters: dict[str, list[Prompt]] = defaultdict(list)
-    for number, unit in enumerate(units):
-        clusters[unit[0].topic or f"unit {number}" if by_topic else f"unit {number}"] += unit
+    for number, unit in enumerate(_units(prompts.prompts)):
+        clusters[(by_topic and unit[0].topic) or f"unit {number}"] += unit
     names = sorted(clusters)
     order = np.random.default_rng(seed).permutation(len(names))
+    if by_topic:
+        ordered = sorted(order, key=lambda i: -len(clusters[names[i]]))
+    else:  # topic after topic and label after label, so that taking turns gives each half its share of each
+        ordered = sorted(order, key=lambda i: _kind(clusters[names[i]]))
     sides: tuple[list[Prompt], list[Prompt]] = ([], [])
-    for index in sorted(order, key=lambda i: -len(clusters[names[i]])) if by_topic else order:
+    for index in ordered:
         min(sides, key=len).extend(clusters[names[index]])
     parts = [frozenset(p.id for p in side) for side in sides]
-    ordered = [tuple(p for p in prompts.prompts if p.id in part) for part in parts]
+    kept = [tuple(p for p in prompts.prompts if p.id in part) for part in parts]
     return Halves(
-        PromptSet(f"{prompts.name} · discovery", ordered[0]),
-        PromptSet(f"{prompts.name} · confirmation", ordered[1]),
+        PromptSet(f"{prompts.name} · discovery", kept[0]),
+        PromptSet(f"{prompts.name} · confirmation", kept[1]),
         by_topic,
     )
+
+
+def _kind(unit: Sequence[Prompt]) -> tuple[str, int, str]:
+    return unit[0].topic or "", len(unit), unit[0].label or ""
 
 
 def _units(prompts: Sequence[Prompt]) -> list[list[Prompt]]:

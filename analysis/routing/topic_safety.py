@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.routing.summary import FloatArray, PairRows, entropy_bits
-from analysis.statistics import Interval, cluster_bootstrap, ratio_of_means
+from analysis.statistics import FEWEST_CLUSTERS, ClusterPairs, Interval, cluster_bootstrap, ratio_of_means
 
 CONTRASTS = ("topic", "within_topic", "safety")
+RANGE = (0.0, 1.0)
 _MAX_PAIRS = 2_000
 _ROWS_AT_ONCE = 256
 
@@ -39,8 +40,24 @@ class TopicSafety:
 
 @dataclass(frozen=True)
 class _Contrast:
-    divergence: npt.NDArray[np.float64]  # [pairs, layers]
-    clusters: list[str]
+    """`divergence` is [pairs, layers]; a pair of prompts belongs to one topic, or lies between two."""
+
+    divergence: npt.NDArray[np.float64]
+    clusters: list[str] | ClusterPairs
+
+    @property
+    def topics(self) -> int:
+        ends = (
+            (self.clusters.left, self.clusters.right) if isinstance(self.clusters, ClusterPairs) else (self.clusters,)
+        )
+        return len({topic for end in ends for topic in end})
+
+    def interval(self, layer: int | slice, seed: int) -> Interval:
+        return cluster_bootstrap(self.at(layer), self.clusters, seed=seed, bounds=RANGE)
+
+    def at(self, layer: int | slice) -> npt.NDArray[np.float64]:
+        """One value for each pair, in one layer or on average over some."""
+        return self.divergence[:, layer] if isinstance(layer, int) else self.divergence[:, layer].mean(1)
 
 
 def jensen_shannon(left: FloatArray, right: FloatArray) -> FloatArray:
@@ -62,13 +79,15 @@ def topic_safety(
     named = {i: str(topics[i]) for i in benign}
     across, within = _benign_pairs(benign, named, np.random.default_rng(seed))
     contrasts = {
-        "topic": _contrast(probability, across, [named[i] for i, _ in across]),
+        "topic": _contrast(
+            probability, across, ClusterPairs([named[i] for i, _ in across], [named[j] for _, j in across])
+        ),
         "within_topic": _contrast(probability, within, [named[i] for i, _ in within]),
         "safety": _contrast(probability, list(zip(pairs.harmful, pairs.benign, strict=True)), list(pairs.topics)),
     }
     layers = probability.shape[1]
     return TopicSafety(
-        overall={name: cluster_bootstrap(c.divergence.mean(1), c.clusters, seed=seed) for name, c in contrasts.items()},
+        overall={name: contrast.interval(slice(None), seed) for name, contrast in contrasts.items()},
         per_layer=[_layer(contrasts, layer, seed) for layer in range(layers)],
         topic_ratio=_ratio(contrasts, slice(None), seed),
         withheld=_withheld(contrasts),
@@ -91,7 +110,9 @@ def _sample(pairs: list[tuple[int, int]], rng: np.random.Generator) -> list[tupl
     return [pairs[i] for i in np.sort(rng.choice(len(pairs), _MAX_PAIRS, replace=False))]
 
 
-def _contrast(probability: FloatArray, pairs: Sequence[tuple[int, int]], clusters: list[str]) -> _Contrast:
+def _contrast(
+    probability: FloatArray, pairs: Sequence[tuple[int, int]], clusters: list[str] | ClusterPairs
+) -> _Contrast:
     left, right = (np.array([pair[side] for pair in pairs], dtype=np.intp) for side in (0, 1))
     blocks = [
         jensen_shannon(probability[left[i : i + _ROWS_AT_ONCE]], probability[right[i : i + _ROWS_AT_ONCE]])
@@ -102,9 +123,7 @@ def _contrast(probability: FloatArray, pairs: Sequence[tuple[int, int]], cluster
 
 
 def _layer(contrasts: dict[str, _Contrast], layer: int, seed: int) -> dict[str, Interval]:
-    intervals = {
-        name: cluster_bootstrap(c.divergence[:, layer], c.clusters, seed=seed) for name, c in contrasts.items()
-    }
+    intervals = {name: contrast.interval(layer, seed) for name, contrast in contrasts.items()}
     return {**intervals, "topic_ratio": _ratio(contrasts, layer, seed)}
 
 
@@ -112,8 +131,7 @@ def _ratio(contrasts: dict[str, _Contrast], layer: int | slice, seed: int) -> In
     top, bottom = contrasts["safety"], contrasts["topic"]
     if not len(top.divergence) or not len(bottom.divergence):
         return Interval(None, None, None, 0)
-    values = [c.divergence[:, layer] if isinstance(layer, int) else c.divergence.mean(1) for c in (top, bottom)]
-    return ratio_of_means(values[0], values[1], top.clusters, bottom.clusters, seed=seed)
+    return ratio_of_means(top.at(layer), bottom.at(layer), top.clusters, bottom.clusters, seed=seed)
 
 
 def _withheld(contrasts: dict[str, _Contrast]) -> dict[str, str]:
@@ -123,14 +141,16 @@ def _withheld(contrasts: dict[str, _Contrast]) -> dict[str, str]:
         "safety": "there are no matched harmful and benign pairs",
     }
     missing = {f"routing.jsd.{name}": reasons[name] for name, c in contrasts.items() if not len(c.divergence)}
-    single = {
-        f"routing.jsd.{name} interval": "all its prompts are of one topic, and intervals come from resampling topics"
+    few = {
+        f"routing.jsd.{name} interval": f"its prompts have {c.topics} topics, and an interval over topics needs "
+        f"{FEWEST_CLUSTERS}"
         for name, c in contrasts.items()
-        if len(c.divergence) and len(set(c.clusters)) < 2
+        if len(c.divergence) and c.topics < FEWEST_CLUSTERS
     }
-    ratio = (
-        {"routing.topic_ratio": "it needs both the topic and the safety contrast"}
-        if missing.keys() & {"routing.jsd.topic", "routing.jsd.safety"}
-        else {}
-    )
-    return missing | single | ratio
+    if missing.keys() & {"routing.jsd.topic", "routing.jsd.safety"}:
+        ratio = {"routing.topic_ratio": "it needs both the topic and the safety contrast"}
+    elif few.keys() & {"routing.jsd.topic interval", "routing.jsd.safety interval"}:
+        ratio = {"routing.topic_ratio interval": f"an interval over topics needs {FEWEST_CLUSTERS} topics"}
+    else:
+        ratio = {}
+    return missing | few | ratio

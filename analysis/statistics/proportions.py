@@ -1,7 +1,7 @@
 """Rates and paired rates: how many of n refused, and how that changed when the same prompts were asked again.
 
-Called by the outcome panels and by the comparison of a masked model with its base. Rates treat prompts as independent
-(Wilson); use `paired_difference` or `cluster_bootstrap` where topics matter.
+Called by the outcome panels and by the comparison of a masked model with its base. `wilson` treats prompts as
+independent; `clustered_rate` and `paired_difference` do not.
 """
 
 import math
@@ -11,8 +11,11 @@ import numpy as np
 from jaxtyping import Bool
 
 from analysis.errors import InputError
+from analysis.statistics.arrays import row_clusters
 from analysis.statistics.bootstrap import cluster_bootstrap
+from analysis.statistics.cluster_means import ClusterMeans
 from analysis.statistics.interval import Interval
+from analysis.statistics.studentised import FEWEST_CLUSTERS
 
 Z95 = 1.959963984540054
 """The 97.5 % point of the standard normal distribution."""
@@ -33,15 +36,30 @@ def wilson(successes: int, n: int) -> Interval:
     return Interval(successes / n, float(limits.low), float(limits.high), int(n))
 
 
-def wilson_half_width(rate: float, n: int) -> float:
-    """Half the width of Wilson's 95 % interval around an observed `rate` of n prompts: what n can resolve.
+def clustered_rate(hits: Bool[np.ndarray, " n"], clusters: Sequence[Hashable]) -> Interval:
+    """The rate of `hits` with Wilson's interval for as many independent prompts as these are worth (`n` counts all).
 
-    Wilson (1927): z / (1 + z²/n) · √(p(1−p)/n + z²/4n²). Raises InputError outside 0 <= rate <= 1 and n >= 1.
+    The worth follows from how much the clusters differ: n times p(1−p)/n over the CR2 variance, with Student's t of
+    clusters − 1 degrees of freedom for the normal point (Dean and Pagano 2015), and never more than n. No limits below
+    FEWEST_CLUSTERS. Where all or none are hits the clusters cannot differ, and the prompts count in full.
     """
-    if not (0 <= rate <= 1 and n >= 1):
-        raise InputError(f"rate {rate} of {n} prompts: expected a rate in [0, 1] and at least one prompt")
-    inner = rate * (1 - rate) / n + Z95**2 / (4 * n**2)
-    return Z95 * math.sqrt(inner) / (1 + Z95**2 / n)
+    array = np.asarray(hits, dtype=np.float64)
+    groups = row_clusters(len(array), clusters)
+    if not len(array):
+        return Interval(None, None, None, 0)
+    rate, n = float(array.mean()), len(array)
+    if groups.count < FEWEST_CLUSTERS:
+        return Interval(rate, None, None, n)
+    from scipy import stats  # see wilson
+
+    worth = float(n)
+    variance = float(ClusterMeans.of(array[:, None], groups).resampled(np.empty((0, groups.count))).error[0] ** 2)
+    if variance > 0:
+        t = float(stats.t.ppf(0.975, groups.count - 1))
+        worth = min(worth, rate * (1 - rate) / variance * (Z95 / t) ** 2)
+    centre = (rate + Z95**2 / (2 * worth)) / (1 + Z95**2 / worth)
+    half = Z95 * math.sqrt(rate * (1 - rate) / worth + Z95**2 / (4 * worth**2)) / (1 + Z95**2 / worth)
+    return Interval(rate, max(0.0, centre - half), min(1.0, centre + half), n)
 
 
 def mcnemar_exact(before: Bool[np.ndarray, " n"], after: Bool[np.ndarray, " n"]) -> float:
@@ -64,9 +82,18 @@ def paired_difference(
     samples: int = 1000,
     seed: int,
 ) -> Interval:
-    """rate(after) − rate(before) on the same prompts, with the interval from resampling topics. Negative is fewer."""
+    """rate(after) − rate(before) on the same prompts, with the interval from resampling topics. Negative is fewer.
+
+    Where no answer changed, resampling would claim certainty: the limits are then Wilson's for none of n changed.
+    """
     first, second = _pair(before, after)
-    return cluster_bootstrap(second.astype(float) - first.astype(float), clusters, samples=samples, seed=seed)
+    change = second.astype(float) - first.astype(float)
+    interval = cluster_bootstrap(change, clusters, samples=samples, seed=seed, bounds=(-1.0, 1.0))
+    if change.any() or interval.high is None:
+        return interval
+    most = wilson(0, len(change)).high
+    assert most is not None
+    return Interval(0.0, -most, most, interval.n)
 
 
 def _pair(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
