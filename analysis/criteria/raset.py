@@ -22,9 +22,7 @@ LAMBDA = 1.0
 
 
 def raset(evidence: Evidence) -> Criterion:
-    """Score |t| [layers, experts], with Δ, CRS, its interval's limits and the q value (sign flips and cluster t, BH over
-    all experts).
-    """
+    """Score |t| [layers, experts], with Δ, CRS, its interval's limits and q (paired test, BH over all experts)."""
     pairs = evidence.pairs
     if len(pairs) < 2:
         raise WithheldError(f"raset needs at least 2 matched pairs in the discovery half, found {len(pairs)}")

@@ -40,7 +40,7 @@ def subset(prompts: PromptSet, limit: int | None, seed: int) -> PromptSet:
 
 
 def halves(prompts: PromptSet, seed: int) -> Halves:
-    """Split by topic, balancing the halves' sizes; by pair where a half would have fewer than FEWEST_CLUSTERS topics."""
+    """Split by topic, balancing the halves' sizes; by pair where halves would have too few topics."""
     by_topic = len(prompts.topics) >= 2 * FEWEST_CLUSTERS
     clusters: dict[str, list[Prompt]] = defaultdict(list)
     for number, unit in enumerate(_units(prompts.prompts)):

@@ -1,5 +1,7 @@
 """Pairs stay together, topics stay whole, sizes are kept."""
 
+import pytest
+
 from analysis.evidence.split import halves, subset
 from analysis.prompts.prompt_set import Prompt, PromptSet
 
@@ -15,21 +17,33 @@ def pairs(topics: int, each: int) -> PromptSet:
 
 
 def test_halves_share_no_topic_and_tear_no_pair() -> None:
-    found = halves(pairs(8, 5), seed=1)
+    found = halves(pairs(10, 4), seed=1)
     assert found.by_topic
     assert not set(found.discovery.topics) & set(found.confirmation.topics)
+    assert len(found.discovery.topics) == len(found.confirmation.topics) == 5
     assert len(found.discovery.pairs) == len(found.confirmation.pairs) == 20
     assert len(found.discovery) + len(found.confirmation) == 80
 
 
-def test_few_topics_are_split_by_pair() -> None:
-    found = halves(pairs(2, 6), seed=1)
+@pytest.mark.parametrize("topics", [2, 9])
+def test_topics_too_few_for_intervals_on_both_sides_are_split_by_pair_evenly(topics: int) -> None:
+    found = halves(pairs(topics, 6), seed=1)
     assert not found.by_topic
-    assert len(found.discovery.pairs) == len(found.confirmation.pairs) == 6
+    for half in (found.discovery, found.confirmation):
+        assert {topic: sum(pair.topic == topic for pair in half.pairs) for topic in half.topics} == {
+            f"topic {topic}": 3 for topic in range(topics)
+        }
+
+
+def test_prompts_without_pairs_and_topics_leave_both_labels_on_both_sides() -> None:
+    labels = ["harmful"] * 6 + ["benign"] * 4
+    found = halves(PromptSet("plain", tuple(Prompt(f"p{i}", f"{i}", label) for i, label in enumerate(labels))), seed=0)
+    for half in (found.discovery, found.confirmation):
+        assert (len(half.labelled("harmful")), len(half.labelled("benign"))) == (3, 2)
 
 
 def test_another_seed_gives_other_halves() -> None:
-    assert halves(pairs(8, 5), seed=1).discovery.topics != halves(pairs(8, 5), seed=2).discovery.topics
+    assert halves(pairs(10, 5), seed=1).discovery.topics != halves(pairs(10, 5), seed=2).discovery.topics
 
 
 def test_a_subset_is_even_over_topics_and_keeps_pairs() -> None:

@@ -1,14 +1,12 @@
 """Rates and their changes, against statsmodels, textbook formulas and numbers worked by hand."""
 
-import math
-
 import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
 from analysis.errors import InputError
-from analysis.statistics import mcnemar_exact, paired_difference, wilson, wilson_half_width
+from analysis.statistics import clustered_rate, mcnemar_exact, paired_difference, wilson
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (3, 10), (93, 500), (1, 1)])
@@ -36,25 +34,6 @@ def test_wilson_refuses_impossible_counts(successes: int, n: int) -> None:
         wilson(successes, n)
 
 
-@pytest.mark.parametrize(("rate", "n"), [(0.5, 120), (0.0, 30), (0.9, 10)])
-def test_half_width_is_half_of_the_wilson_interval(rate: float, n: int) -> None:
-    interval = wilson(round(rate * n), n)
-    assert interval.low is not None
-    assert interval.high is not None
-    assert wilson_half_width(rate, n) == pytest.approx((interval.high - interval.low) / 2, abs=1e-12)
-
-
-def test_half_width_of_an_even_rate_by_hand() -> None:
-    # p = 1/2 simplifies Wilson's half width to z / (2 √(n + z²))
-    assert wilson_half_width(0.5, 100) == pytest.approx(1.959964 / (2 * math.sqrt(100 + 1.959964**2)), abs=1e-7)
-
-
-@pytest.mark.parametrize(("rate", "n"), [(1.2, 10), (-0.1, 10), (0.5, 0)])
-def test_half_width_refuses_what_is_no_rate(rate: float, n: int) -> None:
-    with pytest.raises(InputError, match="expected a rate"):
-        wilson_half_width(rate, n)
-
-
 def test_mcnemar_agrees_with_statsmodels() -> None:
     before = np.array([1] * 30 + [1] * 12 + [0] * 3 + [0] * 15, dtype=bool)
     after = np.array([1] * 30 + [0] * 12 + [1] * 3 + [0] * 15, dtype=bool)
@@ -79,8 +58,48 @@ def test_mcnemar_refuses_unpaired_answers() -> None:
 
 
 def test_paired_difference_is_after_minus_before() -> None:
-    before = np.array([True] * 8)
-    after = np.array([True, True, False, False] * 2)
-    change = paired_difference(before, after, ["a"] * 4 + ["b"] * 4, seed=0)
-    # both topics lost exactly half of their refusals, so every resample of topics says the same
-    assert (change.estimate, change.low, change.high, change.n) == (-0.5, -0.5, -0.5, 2)
+    before = np.array([True] * 20)
+    after = np.array([True, True, False, False] * 5)
+    change = paired_difference(before, after, np.repeat(list("abcde"), 4).tolist(), seed=0)
+    # every topic lost exactly half of its refusals, so every resample of topics says the same
+    assert (change.estimate, change.low, change.high, change.n) == (-0.5, -0.5, -0.5, 5)
+
+
+def test_a_paired_difference_stays_between_minus_one_and_one() -> None:
+    before, after = np.ones(12, dtype=bool), np.zeros(12, dtype=bool)
+    after[0] = True
+    change = paired_difference(before, after, [i // 2 for i in range(12)], seed=0)
+    assert change.low == -1.0
+
+
+def test_no_change_in_any_answer_is_not_certainty() -> None:
+    answers = np.ones(40, dtype=bool)
+    change = paired_difference(answers, answers, [i // 5 for i in range(40)], seed=0)
+    none_of_forty = wilson(0, 40).high
+    assert change.as_dict() == {"estimate": 0.0, "low": -none_of_forty, "high": none_of_forty, "n": 8}
+    assert paired_difference(answers, answers, [i // 20 for i in range(40)], seed=0).high is None, "two topics"
+
+
+def test_a_rate_over_topics_by_hand() -> None:
+    # ten topics of four: five all hits, five none. Topic means 0 and 1 have variance 10/4/9, the mean's is a tenth of
+    # it, 1/36; p(1-p) = 1/4 over it is 9 independent prompts, and (z / t9)^2 makes them 6.755
+    hits = np.repeat([True, False] * 5, 4)
+    worth = 9 * (1.959964 / 2.262157) ** 2
+    low, high = proportion_confint(worth / 2, worth, method="wilson")
+    found = clustered_rate(hits, np.repeat(np.arange(10), 4).tolist())
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-6)
+    assert (found.estimate, found.n) == (0.5, 40)
+
+
+def test_a_rate_over_topics_that_do_not_differ_is_wilsons() -> None:
+    even = np.array([True, False] * 20)
+    plain = wilson(20, 40)
+    topics = np.repeat(np.arange(10), 4).tolist()
+    assert clustered_rate(even, topics).as_dict() == pytest.approx(plain.as_dict())
+    assert clustered_rate(np.ones(40, dtype=bool), topics).as_dict() == pytest.approx(wilson(40, 40).as_dict())
+
+
+def test_a_rate_over_four_topics_has_no_limits() -> None:
+    found = clustered_rate(np.array([True, False] * 8), np.repeat(list("abcd"), 4).tolist())
+    assert found.as_dict() == {"estimate": 0.5, "low": None, "high": None, "n": 16}
+    assert clustered_rate(np.array([], dtype=bool), []).as_dict() == wilson(0, 0).as_dict()

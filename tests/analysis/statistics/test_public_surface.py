@@ -8,7 +8,8 @@ from analysis import statistics
 
 
 def test_all_is_sorted_and_complete() -> None:
-    assert sorted(statistics.__all__) == list(statistics.__all__)
+    order = sorted(statistics.__all__, key=lambda name: (not name.isupper(), name))
+    assert order == list(statistics.__all__)
     public = {
         name for name, value in vars(statistics).items() if not name.startswith("_") and not inspect.ismodule(value)
     }
