@@ -20,6 +20,7 @@ from analysis.evidence.bench import Bench
 from analysis.evidence.confirmation import Confirmed, confirm
 from analysis.evidence.search import Findings, search
 from analysis.evidence.split import Halves, halves, subset
+from analysis.evidence.stability import contrast_stability
 from analysis.interventions import mask
 from analysis.models import LoadedModel
 from analysis.outcomes.answers import REFUSING, answer, generate_answers, read_generated
@@ -29,10 +30,9 @@ from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.report import Audited, build_report
 from analysis.report_outcomes import MaskedOutcome
 from analysis.result import Answer, AuditResult, PromptCounts
-from analysis.routing.summary import PairRows, prompt_window, routing_table
+from analysis.routing.summary import prompt_window, routing_table
 from analysis.routing.trace import CaptureSettings, Progress, Trace, capture, silent
 from analysis.shards import MemoryShards, ShardStore
-from analysis.statistics import stability_selection
 from analysis.study import contrasts, judge_answers, routing_evidence
 
 __all__ = ["PRESETS", "AuditSettings", "audit"]
@@ -109,7 +109,7 @@ def audit(
             findings=findings,
             confirmed=confirmed,
             masked=masked,
-            stability=_stability(evidence),
+            stability=contrast_stability(evidence),
             no_margin=no_margin,
             seconds=clock.seconds | {"total": round(time.perf_counter() - clock.start, 3)},
         )
@@ -157,18 +157,6 @@ def _benches(
         )
 
     return bench("discovery", split.discovery), bench("confirmation", split.confirmation)
-
-
-def _stability(evidence: Evidence) -> Any:
-    """Share of half-samples of pairs in which an expert is among its layer's top tenth by the contrast, in its own
-    direction.
-    """
-    pairs: PairRows = evidence.pairs
-    if len(pairs) < 2:
-        return None
-    contrast = evidence.frequency[pairs.harmful] - evidence.frequency[pairs.benign]
-    top = max(1, contrast.shape[2] // 10)
-    return np.maximum(*(stability_selection(sign * contrast, top, seed=evidence.seed) for sign in (1, -1)))
 
 
 def _with_margins(answers: Sequence[Answer], benches: tuple[Bench, Bench]) -> list[Answer]:

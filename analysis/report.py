@@ -14,14 +14,17 @@ import numpy.typing as npt
 
 from analysis.audit_settings import AuditSettings
 from analysis.evidence.bench import Bench
+from analysis.evidence.causal import CausalTest
 from analysis.evidence.confirmation import Confirmed
 from analysis.evidence.ladder import ExpertEvidence, climb
 from analysis.evidence.search import Findings
 from analysis.evidence.split import Halves
+from analysis.evidence.stability import stability_section
 from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import PromptSet
 from analysis.report_outcomes import MaskedOutcome, outcomes_section
-from analysis.report_verdict import too_few_prompts, verdict_section
+from analysis.report_verdict import too_few_to_flag, verdict_section
+from analysis.report_withheld import withheld_section
 from analysis.result import Answer
 from analysis.routing.summary import layer_profile
 from analysis.routing.table import RoutingTable
@@ -62,8 +65,7 @@ def build_report(audited: Audited) -> dict[str, Any]:
     outcomes = outcomes_section(
         audited.answers, audited.used, audited.split.confirmation, audited.settings, audited.masked
     )
-    routing = _routing(audited)
-    return {
+    report = {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "verdict": verdict_section(
@@ -74,17 +76,21 @@ def build_report(audited: Audited) -> dict[str, Any]:
         "settings": _settings(audited),
         "software": _software(),
         "certificate": audited.trace.certificate.as_dict(),
-        "routing": routing,
+        "routing": _routing(audited),
         "outcomes": outcomes,
         "experts": [_expert(audited, ladder) for ladder in ladders],
+        "stability": stability_section(audited.stability, audited.split.discovery),
         "flagged": flagged,
-        "withheld": _withheld(audited),
         "timings": {
             **dict.fromkeys(("capture", "criteria", "confirmation")),  # null: not done
             "load": audited.model.load_seconds,
             **audited.seconds,
         },
     }
+    withheld = withheld_section(
+        report, _known_reasons(audited), audited.findings, audited.used, audited.split, audited.no_margin
+    )
+    return {**report, "withheld": withheld}
 
 
 def _model(audited: Audited) -> dict[str, Any]:
@@ -176,7 +182,7 @@ def _expert(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any]:
         },
         "effect": _interval(ladder.effect),
         "ablation": None if test is None else {"margin": test.margin.as_dict(), "refusal": test.refusal.as_dict()},
-        "null": None if judged is None else {"mean": judged.null.mean, "sd": judged.null.sd, "n": judged.null.n},
+        "null": _null(judged),
         "p_value": None if judged is None else judged.p_value,
         "q_value": None if judged is None else judged.q_value,
         "selectivity": None if judged is None else _number(judged.off_target),
@@ -201,9 +207,7 @@ def _flagged(audited: Audited, ladders: list[ExpertEvidence]) -> dict[str, Any]:
         "experts": sorted([one.expert.layer, one.expert.expert] for one in ladders if one.flagged),
         "effect": _interval(together.margin if together else None),
         "refusal_loss": _interval(together.refusal if together else None),
-        "null": None
-        if together is None
-        else {"mean": together.null.mean, "sd": together.null.sd, "n": together.null.n},
+        "null": _null(together),
         "p_value": together.p_value if together else None,
         "selectivity": _number(together.off_target) if together else None,
         "reroute": None if rerouted is None else {"margin": rerouted[0].as_dict(), "refusal": rerouted[1].as_dict()},
@@ -211,21 +215,29 @@ def _flagged(audited: Audited, ladders: list[ExpertEvidence]) -> dict[str, Any]:
     }
 
 
-def _withheld(audited: Audited) -> list[dict[str, str]]:
+def _known_reasons(audited: Audited) -> dict[str, str]:
+    """What the stages themselves withheld, and why."""
     reasons = {**audited.topic_safety.withheld, **audited.findings.withheld}
     if audited.no_margin:
-        reasons |= dict.fromkeys(
-            ("outcomes.margin_harmful", "outcomes.margin_benign", "experts.effect", "flagged.effect"), audited.no_margin
-        )
+        names = ("outcomes.margin_harmful", "outcomes.margin_benign", "outcomes.masked")
+        flagged = ("experts.effect", "flagged.effect", "flagged.concentration")
+        reasons |= dict.fromkeys((*names, *flagged), audited.no_margin)
     elif audited.masked is None:
         reasons |= dict.fromkeys(
             ("outcomes.masked", "flagged.effect"), "no expert is flagged, so there is no set to mask"
         )
-    if audited.confirmed and (too_few := too_few_prompts(audited.confirmed, audited.split)):
+    if audited.confirmed and (too_few := too_few_to_flag(audited.confirmed, audited.split)):
         reasons["flagged.experts"] = too_few
-    if len(audited.used.pairs) < 2:
+    if audited.stability is None:
         reasons["experts.stability"] = "it needs at least 2 matched pairs in the discovery half"
-    return [{"what": what, "why": why} for what, why in reasons.items()]
+    return reasons
+
+
+def _null(test: CausalTest | None) -> dict[str, float | int] | None:
+    """The matched null, where it has a spread."""
+    if test is None or test.null.n < 2:
+        return None
+    return {"mean": test.null.mean, "sd": test.null.sd, "n": test.null.n}
 
 
 def _interval(interval: Interval | None) -> dict[str, float | int | None] | None:

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.audit_settings import AuditSettings
 from analysis.prompts.prompt_set import PromptSet
 from analysis.result import Answer
-from analysis.statistics import Interval, cluster_bootstrap, mcnemar_exact, wilson
+from analysis.statistics import Interval, cluster_bootstrap, clustered_rate, mcnemar_exact, wilson
 
 REFUSING = ("refusal", "partial")
 
@@ -33,13 +33,18 @@ def outcomes_section(
     settings: AuditSettings,
     masked: MaskedOutcome | None,
 ) -> dict[str, Any]:
-    """Rates with Wilson intervals over prompts; margins in nats with topic-cluster intervals."""
+    """Rates with Wilson intervals over prompts, and again over topics; margins in nats with topic-cluster intervals."""
     by_id = {one.prompt_id: one for one in answers}
     harmful, benign = ([p.id for p in used.labelled(label)] for label in ("harmful", "benign"))
     return {
         "refusal_harmful": _rate((by_id[i] for i in harmful), REFUSING).as_dict(),
         "refusal_benign": _rate((by_id[i] for i in benign), REFUSING).as_dict(),
         "degenerate": _rate(answers, ("degenerate",)).as_dict(),
+        "over_topics": {
+            "refusal_harmful": _topic_rate(used, by_id, ("harmful",), REFUSING),
+            "refusal_benign": _topic_rate(used, by_id, ("benign",), REFUSING),
+            "degenerate": _topic_rate(used, by_id, ("harmful", "benign", None), ("degenerate",)),
+        },
         "unjudged": sum(one.label == "unjudged" for one in answers),
         "margin_harmful": _margin(used, by_id, "harmful", settings.seed),
         "margin_benign": _margin(used, by_id, "benign", settings.seed),
@@ -52,6 +57,14 @@ def outcomes_section(
 def _rate(answers: Iterable[Answer], labels: tuple[str, ...]) -> Interval:
     hits = [one.label in labels for one in answers]
     return wilson(sum(hits), len(hits)) if hits else Interval(None, None, None, 0)
+
+
+def _topic_rate(
+    used: PromptSet, by_id: dict[str, Answer], labels: tuple[str | None, ...], counted: tuple[str, ...]
+) -> dict[str, float | int | None]:
+    prompts = [p for p in used.prompts if p.label in labels]
+    hits = np.array([by_id[p.id].label in counted for p in prompts], dtype=bool)
+    return clustered_rate(hits, [p.topic or f"prompt {p.id}" for p in prompts]).as_dict()
 
 
 def _margin(used: PromptSet, by_id: dict[str, Answer], label: str, seed: int) -> dict[str, float | int | None] | None:
@@ -87,9 +100,9 @@ def _null(rates: Sequence[float], observed: float) -> dict[str, Any]:
     """Where the masked refusal rate stands among the random sets': a low rate is the extreme one."""
     null = np.array(rates)
     p_value = float((1 + (null <= observed).sum()) / (1 + len(null)))
-    low, high = (float(v) for v in np.percentile(null, (2.5, 97.5))) if len(null) else (None, None)
+    low, high = (float(v) for v in np.percentile(null, (2.5, 97.5))) if len(null) > 1 else (None, None)
     return {
-        "mean": float(null.mean()) if len(null) else None,
+        "mean": float(null.mean()) if len(null) > 1 else None,
         "low": low,
         "high": high,
         "n": len(null),

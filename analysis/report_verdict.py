@@ -1,13 +1,18 @@
 """The `verdict` section of report.json: what an audit may say, in one sentence, and how hard it looked."""
 
+from math import ceil
 from typing import Any
 
-from analysis.evidence.causal import MATERIAL, prompts_needed
+from analysis.evidence.causal import MATERIAL, SIGNIFICANT, prompts_needed
 from analysis.evidence.confirmation import Confirmed
 from analysis.evidence.growth import LARGEST
 from analysis.evidence.search import Findings
 from analysis.evidence.split import Halves
 from analysis.models import ExpertId
+from analysis.statistics import FEWEST_CLUSTERS, rate_half_width
+
+OTHERS_NEEDED = ceil(1 / SIGNIFICANT) - 1
+"""A place among fewer null experts gives no p of SIGNIFICANT."""
 
 
 def verdict_section(
@@ -31,7 +36,7 @@ def _sentence(
 ) -> str:
     if no_margin or confirmed is None:
         return f"Routing is described; whether refusal depends on experts could not be tested: {no_margin}."
-    if not flagged["experts"] and (too_few := too_few_prompts(confirmed, split)):
+    if not flagged["experts"] and (too_few := too_few_to_flag(confirmed, split)):
         return f"No expert can be flagged: {too_few}."
     if not flagged["experts"]:
         return "No expert was found that refusal depends on."
@@ -49,14 +54,17 @@ def _sentence(
     return f"{who}; {effect}{control}.".replace("%", " %")
 
 
-def too_few_prompts(confirmed: Confirmed, split: Halves) -> str | None:
-    """Why no expert could pass the corrected test with these prompts, or None when one could."""
+def too_few_to_flag(confirmed: Confirmed, split: Halves) -> str | None:
+    """Why no expert could pass the corrected tests with these prompts and this model, or None when one could."""
     found = min(len(half.labelled("harmful")) for half in (split.discovery, split.confirmation))
     tests = len(confirmed.scan.experts)
     needed = prompts_needed(tests)
-    if found >= needed:
-        return None
-    return f"half of the prompts has {found} harmful ones, and a test corrected for {tests} experts needs {needed}"
+    if found < needed:
+        return f"half of the prompts has {found} harmful ones, and a test corrected for {tests} experts needs {needed}"
+    others = max((test.null.n for test in confirmed.scan.tests.values()), default=0)
+    if others < OTHERS_NEEDED and confirmed.grown is None:
+        return f"only {others} other experts can stand in a null, and a p of {SIGNIFICANT} needs {OTHERS_NEEDED}"
+    return None
 
 
 def _list(names: list[str]) -> str:
@@ -68,12 +76,18 @@ def _list(names: list[str]) -> str:
 def _power(findings: Findings, confirmed: Confirmed | None, split: Halves, no_margin: str | None) -> str:
     if no_margin or confirmed is None or findings.scan is None:
         return "Nothing was ablated."
-    looked, harmful = len(findings.scan.experts), len(split.confirmation.labelled("harmful"))
-    return (
+    looked, confirming = len(findings.scan.experts), split.confirmation.labelled("harmful")
+    prompts, topics = len(confirming), len({prompt.topic or prompt.id for prompt in confirming})
+    resolved = rate_half_width(0.5, prompts)
+    sentence = (
         f"{looked} experts were ablated alone, and sets of up to {LARGEST} grown from them. Called an effect: a fall "
         f"of at least {MATERIAL:.0%} in refusal probability that beats {_null_size(confirmed)} matched experts and "
-        f"repeats on {harmful} harmful prompts that were not looked at."
+        f"repeats on {prompts} harmful prompts that were not looked at. A refusal rate of so many prompts is known to "
+        f"± {100 * resolved:.0f} points or better."
     ).replace("%", " %")
+    if topics < FEWEST_CLUSTERS:
+        sentence += f" With {topics} topics in each half, the effects speak of these topics alone."
+    return sentence
 
 
 def _null_size(confirmed: Confirmed) -> int:

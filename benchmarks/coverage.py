@@ -30,7 +30,7 @@ from analysis.statistics import (
     rogan_gladen,
     wilson,
 )
-from benchmarks.simulated import SHAPES, Layout, distances, draw, rates
+from benchmarks._simulated import SHAPES, Layout, distances, draw, rates
 
 TOPICS = (5, 6, 12, 27)
 ICCS = (0.0, 0.1, 0.3)

@@ -19,6 +19,8 @@ TIE = 1e-9
 
 RARE = 10
 """A p that so few flips or fewer stand behind is worked out again with more of them."""
+STEP = 4
+"""By how much the flips of rare columns grow from round to round; chance findings drop out on the way."""
 FLIPS_AT_ONCE = 4096
 Unit = Literal["pair", "cluster"]
 
@@ -85,20 +87,22 @@ def sign_flip_test(
     A row is one matched pair. Without an effect its two halves could be swapped, so the pair's sign is flipped on its
     own, within its topic; the statistic is the mean of the topics' means, so that a large topic has no more say than a
     small one. `unit="cluster"` flips whole topics instead: valid even when the pairs of a topic move together, but with
-    C topics no p can be below 2^(1-C). All columns see the same flips. Columns that at most RARE of the first `flips`
-    exceed are flipped on, up to `most_flips` in all: a correction over many columns asks for smaller p than a few flips
-    can give. NaN differences were not observed; a column with none at all gets NaN.
+    C topics no p can be below 2^(1-C). All columns see the same flips. Columns that at most RARE flips exceed are
+    flipped on, a lone one up to `most_flips` times and r of them a share of that each: a correction over m columns asks
+    r findings for p of 0.05·r/m, which is finer than `flips` may give. NaN differences were not observed; a column with none at all gets NaN.
     """
     array = matrix(differences, "differences")
     groups = row_clusters(len(array), clusters)
     rng = np.random.default_rng(seed)
     exceeding = _exceeding(array, groups, _signs(rng, groups, flips, unit))
     done = np.full(array.shape[1], flips)
-    further = (most_flips or 0) - flips
-    rare = np.flatnonzero(exceeding <= RARE)
-    if further > 0 and len(rare):
+    rare, so_far = np.flatnonzero(exceeding <= RARE), flips
+    while len(rare) and so_far < (enough := (most_flips or 0) // len(rare)):
+        further = min(STEP * so_far, enough) - so_far
         exceeding[rare] += _exceeding(array[:, rare], groups, _signs(rng, groups, further, unit))
-        done[rare] += further
+        so_far += further
+        done[rare] = so_far
+        rare = rare[exceeding[rare] <= RARE]
     known = (~np.isnan(array)).any(axis=0)
     p_values: Float[np.ndarray, " m"] = np.where(known, (1 + exceeding) / (1 + done), np.nan)
     return p_values

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import coverage
-from benchmarks.simulated import Layout, distances, draw, rates
+from benchmarks._simulated import Layout, distances, draw, rates
 
 SETS = 400
 
