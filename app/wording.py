@@ -45,6 +45,19 @@ WITHHELD = {
     "experts.effect": "Effects of single experts",
     "outcomes.margin_harmful": "Refusal margin on harmful prompts",
     "outcomes.margin_benign": "Refusal margin on benign prompts",
+    "outcomes.refusal_harmful": "Refusal of harmful prompts",
+    "outcomes.refusal_benign": "Refusal of benign prompts",
+    "outcomes.over_topics": "Rates over topics",
+    "experts.frequency.harmful": "Routing of harmful prompts",
+    "experts.frequency.benign": "Routing of benign prompts",
+    "experts.details.raset": "Difference between harmful and benign",
+    "experts.selectivity": "Selectivity of some experts",
+    "experts.ablation": "Effects of some experts",
+    "experts.null": "Matched nulls",
+    "flagged.experts": "Flags",
+    "routing.jsd.topic": "Divergence between topics",
+    "routing.jsd.within_topic": "Divergence within topics",
+    "routing.jsd.safety": "Divergence of harmful and benign",
 }
 PRESETS = {
     "quick": "A first look: at most 60 harmful and 60 benign prompts, short answers, wider intervals.",
@@ -138,7 +151,9 @@ def withheld_reason(report: Report, what: str) -> str | None:
 
 def withheld_name(what: str) -> str:
     """A path of the report in words: "outcomes.judge_agreement" is "Judge agreement"."""
-    last = what.rpartition(".")[2]
-    if what.startswith("experts.scores.") and last in QUANTITIES:
+    quantity = what.removesuffix(" interval")
+    last = quantity.rpartition(".")[2]
+    if quantity.startswith("experts.scores.") and last in QUANTITIES:
         return QUANTITIES[last].name
-    return WITHHELD.get(what) or last.replace("_", " ").capitalize()
+    name = WITHHELD.get(quantity) or last.replace("_", " ").capitalize()
+    return f"{name}, interval" if what != quantity else name

@@ -87,9 +87,11 @@ def sign_flip_test(
     A row is one matched pair. Without an effect its two halves could be swapped, so the pair's sign is flipped on its
     own, within its topic; the statistic is the mean of the topics' means, so that a large topic has no more say than a
     small one. `unit="cluster"` flips whole topics instead: valid even when the pairs of a topic move together, but with
-    C topics no p can be below 2^(1-C). All columns see the same flips. Columns that at most RARE flips exceed are
-    flipped on, a lone one up to `most_flips` times and r of them a share of that each: a correction over m columns asks
-    r findings for p of 0.05·r/m, which is finer than `flips` may give. NaN differences were not observed; a column with none at all gets NaN.
+    C topics no p can be below 2^(1-C). All columns see the same flips.
+
+    Columns that at most RARE flips exceed are flipped on, a lone one up to `most_flips` times and r of them a share of
+    that each: a correction over m columns asks r findings for p of 0.05·r/m, which is finer than `flips` may give. NaN
+    differences were not observed; a column with none at all gets NaN.
     """
     array = matrix(differences, "differences")
     groups = row_clusters(len(array), clusters)

@@ -13,11 +13,12 @@ from dash.development.base_component import Component
 from app import formats
 from app.components import Column, plain_table
 from app.components.states import field_error
-from backend.services import ExpertScopeError, ModelInfo, NotFoundError, Prompt, Services
+from backend.services import ExpertScopeError, ModelInfo, NotFoundError, Prompt, Services, resolution
 
 PREVIEW_ROWS = 5
 PREVIEW_CHARS = 80
 MOST_FAULTS = 12
+FEW_TOPICS = 5
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def summary(model: ModelInfo | None, counts: Counts | None, preset: str | None, 
             ("By label", labels),
             ("Matched pairs", formats.count(counts.pairs)),
             ("Topics", formats.count(len(counts.topics))),
+            ("Refusal rate", _resolved(counts, preset)),
         ]
     facts += [("Depth", f"{preset}, seed {seed}")]
     lines = [html.Div([html.Dt(name), html.Dd(value, className="num")]) for name, value in facts]
@@ -124,6 +126,15 @@ def summary(model: ModelInfo | None, counts: Counts | None, preset: str | None, 
         [html.Dl(lines, className="facts"), html.Ul(warnings, className="warnings") if warnings else None],
         className="stack-2",
     )
+
+
+def _resolved(counts: Counts, preset: str | None) -> str:
+    """How narrow the interval of a refusal rate can be at this size."""
+    found = resolution(counts.harmful, len(counts.topics), preset or "standard")
+    if found is None:
+        return formats.NONE
+    alike = f", ± {100 * found.alike:.0f} where a topic's prompts are much alike" if found.alike else ""
+    return f"± {100 * found.half_width:.0f} points at {formats.plural(found.harmful, 'harmful prompt')}{alike}"
 
 
 def warn(counts: Counts) -> list[str]:
@@ -140,7 +151,9 @@ def warn(counts: Counts) -> list[str]:
             f"{formats.plural(counts.unlabelled, 'prompt')} without a label: traced, but not judged as either."
         )
     if len(counts.topics) < 2:
-        found.append("Fewer than two topics: no intervals over topics, and no separate confirmation half.")
+        found.append("Fewer than two topics: topics cannot be compared, and there are no intervals over topics.")
+    elif len(counts.topics) < FEW_TOPICS:
+        found.append(f"Fewer than {FEW_TOPICS} topics: no intervals over topics; effects speak of these topics alone.")
     return found
 
 

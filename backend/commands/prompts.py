@@ -8,12 +8,14 @@ import typer
 
 from backend.commands.console import print_json, print_table, say
 from backend.commands.options import PROMPTS_HELP, DataOption, JsonOption, settings_for
+from backend.commands.power import show_power
 from backend.commands.stored import open_existing
 
 if TYPE_CHECKING:
     from analysis.prompts import Prompt, PromptSet
 
 app = typer.Typer(help="Prompt sets: built in, in files, and in the data folder.", no_args_is_help=True)
+app.command("power")(show_power)
 
 Reference = Annotated[str, typer.Argument(metavar="SET", help=PROMPTS_HELP)]
 

@@ -41,6 +41,7 @@ from backend.services.records import (
     TopicUse,
     WindowUse,
 )
+from backend.services.resolution import Resolution, resolution
 from backend.services.results import Results
 from backend.services.runs import Runs
 from backend.services.workers import Workers
@@ -112,6 +113,7 @@ __all__ = [
     "PromptSetInfo",
     "PromptSets",
     "PromptUse",
+    "Resolution",
     "Results",
     "RunEvent",
     "RunInfo",
@@ -125,4 +127,5 @@ __all__ = [
     "WindowUse",
     "Workers",
     "open_services",
+    "resolution",
 ]

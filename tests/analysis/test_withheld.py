@@ -106,12 +106,8 @@ def test_what_is_not_there_is_named_with_its_reason(name: str) -> None:
 
 
 def test_an_interval_is_withheld_alone_where_the_estimate_stands() -> None:
-    paths = [
-        "routing.jsd.topic.low",
-        "routing.jsd.topic.high",
-        "routing.per_layer.topic.low",
-        "routing.topic_ratio.low",
-    ]
+    limits = ["routing.jsd.topic.low", "routing.jsd.topic.high", "routing.per_layer.topic.low"]
+    paths = [*limits, "routing.topic_ratio.low"]
     assert covered("routing.jsd.topic interval", paths) == limits
     assert covered("routing.jsd.topic", [*paths, "routing.jsd.topic.estimate"]) == [
         *limits,

@@ -71,4 +71,6 @@ def test_a_verdict_is_a_heading_and_what_it_rests_on() -> None:
 def test_what_is_withheld_has_a_name() -> None:
     assert wording.withheld_name("outcomes.judge_agreement") == "Judge agreement"
     assert wording.withheld_name("flagged.effect") == "Effect of the flagged set"
+    assert wording.withheld_name("routing.topic_ratio interval") == "Topic ratio, interval"
+    assert wording.withheld_name("outcomes.over_topics interval") == "Rates over topics, interval"
     assert wording.withheld_name("experts.scores.raset") == "Contrastive routing sensitivity"

@@ -70,6 +70,23 @@ def test_the_summary_says_what_the_prompts_cannot_support(call: Call, model: Mod
     assert "8 experts" in shown["new-model-note"]["children"]
 
 
+def test_the_summary_says_what_can_be_resolved_at_that_size(call: Call, model: ModelInfo) -> None:
+    staged = {"name": "n", "prompts": 540, "harmful": 270, "benign": 270, "pairs": 270}
+    staged["topics"] = {f"topic {i}": 20 for i in range(27)}
+
+    def shown(preset: str, **change: Any) -> str:
+        values = {"new-model.value": model.id, "new-file.data": {**staged, **change}, "new-preset.value": preset}
+        return str(call("new-summary.children", {**values, "new-seed.value": 0}, "new-file.data")["new-summary"])
+
+    # Wilson's half-width of an even rate is 1.96 / (2 √(n + 3.84)): 5.9 points for 270 prompts, 12.3 for 60
+    assert "± 6 points at 270 harmful prompts, ± 8 where a topic's prompts are much alike" in shown("standard")
+    assert "± 12 points at 60 harmful prompts" in shown("quick")
+    few = shown("standard", topics={f"topic {i}": 135 for i in range(4)})
+    assert "± 6 points at 270 harmful prompts" in few
+    assert "much alike" not in few
+    assert "Fewer than 5 topics: no intervals over topics" in few
+
+
 def test_nothing_can_be_started_without_prompts(call: Call, model: ModelInfo) -> None:
     shown = call("new-summary.children", {"new-model.value": model.id}, "new-model.value")
     assert shown["new-start"]["disabled"] is True
