@@ -32,7 +32,7 @@ def raset(evidence: Evidence) -> Criterion:
         .reshape(len(pairs), -1)
         .astype(np.float64)
     )
-    interval = cluster_bootstrap_columns(difference, pairs.topics, seed=evidence.seed, rows_if_few=True)
+    interval = cluster_bootstrap_columns(difference, pairs.topics, seed=evidence.seed, rows_if_few=True, bounds=(-1, 1))
     delta = difference.mean(0)
     # With fewer flips the smallest p could not survive a correction over so many experts.
     p = paired_test(difference, pairs.topics, most_flips=40 * difference.shape[1], seed=evidence.seed)

@@ -14,7 +14,7 @@ from analysis.evidence.bench import Effects
 from analysis.statistics import (
     Interval,
     benjamini_hochberg,
-    cluster_bootstrap,
+    cluster_bootstrap_columns,
     empirical_p,
     paired_test,
     predictive_p,
@@ -71,10 +71,12 @@ def causal_tests(effects: Effects, nulls: Sequence[Effects], topics: Sequence[st
     """Test each set of `effects` against its own null; the q values are adjusted over all of them."""
     q_values = benjamini_hochberg(excess_p(effects.margin, [null.margin for null in nulls], topics, seed))
     off_target = effects.off_target_ratio()
+    margin = cluster_bootstrap_columns(effects.margin.T, topics, seed=seed, rows_if_few=True)
+    refusal = cluster_bootstrap_columns(effects.refusal.T, topics, seed=seed, rows_if_few=True, bounds=(-1, 1))
     return [
         CausalTest(
-            margin=cluster_bootstrap(effects.margin[i], topics, seed=seed, rows_if_few=True),
-            refusal=cluster_bootstrap(effects.refusal[i], topics, seed=seed, rows_if_few=True),
+            margin=margin.at(i),
+            refusal=refusal.at(i),
             null=_summary(null),
             p_value=empirical_p(float(effects.margin[i].mean()), null.margin.mean(1)),
             q_value=float(q_values[i]),
