@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from analysis.audit_settings import PRESETS, AuditSettings
-from analysis.criteria import Evidence
 from analysis.errors import WithheldError
 from analysis.evidence.bench import Bench
 from analysis.evidence.confirmation import Confirmed, confirm

@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-Shape = Literal["normal", "skewed", "long-tailed", "rate", "change"]
+Shape = Literal["normal", "skewed", "long-tailed", "rate", "change", "rare change"]
 SHAPES: tuple[Shape, ...] = ("normal", "skewed", "long-tailed", "rate", "change")
-RATE, LOST, GAINED = 0.8, 0.3, 0.05
+RATE, GAINED = 0.8, 0.05
+LOST = {"change": 0.3, "rare change": 0.05}
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ def draw(shape: Shape, layout: Layout, sets: int, rng: np.random.Generator) -> t
 
     normal, skewed (exponential) and long-tailed (log-normal, σ = 0.8) have mean 0 and variance 1, shared between topic
     and prompt by the ICC; rate is 0 or 1 with chance 0.8; change is −1 for three in ten and +1 for one in twenty of the
-    others, as when answers are given again.
+    others, as when answers are given again; rare change is −1 for one in twenty only.
     """
-    if shape in ("rate", "change"):
+    if shape == "rate" or shape in LOST:
         return _answers(shape, layout, sets, rng)
     rows = layout.labels
     between = _standard(shape, rng, (len(layout.topics), sets))
@@ -54,7 +55,8 @@ def rates(rate: float, layout: Layout, sets: int, rng: np.random.Generator) -> n
         spread = 1 / layout.icc - 1
         chance = rng.beta(rate * spread, (1 - rate) * spread, size=shape)
     rows = layout.labels
-    return np.asarray(rng.random((len(rows), sets)) < chance[rows])
+    hits: np.ndarray = rng.random((len(rows), sets)) < chance[rows]
+    return hits
 
 
 def distances(layout: Layout, spread: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -73,9 +75,9 @@ def distances(layout: Layout, spread: float, rng: np.random.Generator) -> tuple[
 def _answers(shape: Shape, layout: Layout, sets: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     if shape == "rate":
         return rates(RATE, layout, sets, rng).astype(float), RATE
-    lost = rates(LOST, layout, sets, rng)
+    lost = rates(LOST[shape], layout, sets, rng)
     gained = ~lost & (rng.random(lost.shape) < GAINED)
-    return gained.astype(float) - lost, (1 - LOST) * GAINED - LOST
+    return gained.astype(float) - lost, (1 - LOST[shape]) * GAINED - LOST[shape]
 
 
 def _standard(shape: Shape, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
@@ -85,4 +87,5 @@ def _standard(shape: Shape, rng: np.random.Generator, size: tuple[int, int]) -> 
         return rng.exponential(size=size) - 1
     sigma = 0.8
     mean, sd = np.exp(sigma**2 / 2), np.sqrt(np.exp(sigma**2) - 1) * np.exp(sigma**2 / 2)
-    return (np.exp(sigma * rng.normal(size=size)) - mean) / sd
+    values: np.ndarray = (np.exp(sigma * rng.normal(size=size)) - mean) / sd
+    return values

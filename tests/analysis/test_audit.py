@@ -53,6 +53,18 @@ def test_masking_them_ends_refusal_and_random_sets_do_not(found: AuditResult) ->
     assert masked["null_refusal"]["mean"] > 0.9
 
 
+def test_every_interval_stands_on_enough_units_and_says_how_many(found: AuditResult) -> None:
+    report = found.report
+    for rate, over_topics in report["outcomes"]["over_topics"].items():
+        plain = report["outcomes"][rate]
+        assert (over_topics["estimate"], over_topics["n"]) == (plain["estimate"], plain["n"])
+        assert over_topics["high"] - over_topics["low"] >= plain["high"] - plain["low"] - 1e-12
+    assert report["flagged"]["effect"]["n"] == len(report["prompts"]["confirmation_topics"]) == 6
+    assert report["routing"]["jsd"]["topic"]["n"] == len(report["prompts"]["topics"]) == 12
+    assert report["stability"]["unit"] == "topic"
+    assert report["stability"]["expected_false"] == pytest.approx(2 * 16 / (0.6 * 64))
+
+
 def test_routing_follows_topic(found: AuditResult) -> None:
     ratio = found.report["routing"]["topic_ratio"]
     assert 0 < ratio["low"] <= ratio["estimate"] <= ratio["high"] < 1
