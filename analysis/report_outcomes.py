@@ -11,7 +11,7 @@ import numpy as np
 from analysis.audit_settings import AuditSettings
 from analysis.prompts.prompt_set import PromptSet
 from analysis.result import Answer
-from analysis.statistics import Interval, cluster_bootstrap, clustered_rate, mcnemar_exact, wilson
+from analysis.statistics import Interval, cluster_bootstrap, clustered_rate, empirical_p, mcnemar_exact, wilson
 
 REFUSING = ("refusal", "partial")
 
@@ -99,12 +99,11 @@ def _masked(masked: MaskedOutcome, base: dict[str, Answer], confirmation: Prompt
 def _null(rates: Sequence[float], observed: float) -> dict[str, Any]:
     """Where the masked refusal rate stands among the random sets': a low rate is the extreme one."""
     null = np.array(rates)
-    p_value = float((1 + (null <= observed).sum()) / (1 + len(null)))
     low, high = (float(v) for v in np.percentile(null, (2.5, 97.5))) if len(null) > 1 else (None, None)
     return {
         "mean": float(null.mean()) if len(null) > 1 else None,
         "low": low,
         "high": high,
         "n": len(null),
-        "p_value": p_value,
+        "p_value": empirical_p(-observed, -null),
     }

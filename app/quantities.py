@@ -95,12 +95,12 @@ QUANTITIES: Mapping[str, Quantity] = {
     "q_value": Quantity(
         "q-value",
         "The expected share of false discoveries among experts whose ablation stands out at least this clearly.",
-        "paired excess over the matched null, sign flips by topic, Benjamini–Hochberg over all experts tested",
+        "excess over the matched null, over prompts and over its sets; Benjamini–Hochberg over all experts tested",
         "Benjamini & Hochberg 1995",
     ),
     "stability": Quantity(
         "Stability",
-        "The share of half-samples of the pairs in which the expert is in its layer's top tenth by harmful − benign.",
+        "The share of half-samples of the topics in which the expert is in its layer's top tenth by harmful − benign.",
         "Π over 100 half-samples, in the expert's own direction",
         "Meinshausen & Bühlmann 2010",
     ),

@@ -67,12 +67,13 @@ def _file(run_id: str, name: str, title: str, note: str) -> Component:
 
 def _summary(report: Mapping[str, Any]) -> Component:
     outcomes, routing, flagged = report["outcomes"], report["routing"], report["flagged"]
-    masked = outcomes.get("masked") or {}
+    masked, over_topics = outcomes.get("masked") or {}, outcomes.get("over_topics") or {}
     places = ", ".join(formats.place(*place) for place in wording.flagged_places(report)) or "none"
     rows: list[list[Any]] = [
         [
             _named(name, key),
             rate(outcomes[field]),
+            rate(over_topics.get(field)),
             rate(masked.get(f"base_{field}")),
             rate(masked.get(field)),
         ]
@@ -84,10 +85,12 @@ def _summary(report: Mapping[str, Any]) -> Component:
         ("p against matched sets", formats.p_value(flagged.get("p_value"))),
         ("Topic ratio ρ", [interval(routing["topic_ratio"]), " ", info("topic_ratio")]),
         ("Concentration", [_concentration(flagged), " ", info("concentration")]),
+        ("Stable experts", [_stable(report), " ", info("stability")]),
     ]
     columns = [
         Column("Outcome"),
         Column("Untouched, all prompts", numeric=True),
+        Column("The same, over topics", numeric=True),
         Column("Untouched, confirmation half", numeric=True),
         Column("Flagged masked, confirmation half", numeric=True),
     ]
@@ -105,6 +108,14 @@ def _concentration(flagged: Mapping[str, Any]) -> str:
     if found.get("m80") is None:
         return formats.NONE
     return f"{formats.plural(int(found['m80']), 'expert')} carry 80 %; Gini {formats.number(found.get('gini'), 2)}"
+
+
+def _stable(report: Mapping[str, Any]) -> str:
+    found = report.get("stability")
+    if not found:
+        return formats.NONE
+    chance = formats.number(found["expected_false"], 2)
+    return f"{found['passed']} of {formats.count(len(report['experts']))}; at most {chance} expected by chance"
 
 
 def facts_list(facts: list[tuple[str, Any]]) -> Component:

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.pages import report as report_page
 from backend.services import RunInfo, Services
-from tests.backend.factories import FLAGGED
+from tests.backend.factories import FLAGGED, make_result
 
 Show = Callable[..., str]
 
@@ -149,6 +150,16 @@ def test_the_report_page_leads_to_the_files_of_the_api(client: Any, show: Show, 
         address = f"/api/v1/runs/{done.id}/{name}"
         assert address in page
         assert client.get(address).status_code == 200
+
+
+def test_the_summary_has_stability_only_where_the_report_has_it() -> None:
+    report = make_result().report
+    assert "at most" not in str(report_page._summary(report))
+    report["outcomes"]["over_topics"] = {"refusal_harmful": {"estimate": 0.72, "low": 0.61, "high": 0.81, "n": 300}}
+    report["stability"] = {"passed": 5, "expected_false": 0.83}
+    text = str(report_page._summary(report))
+    assert "5 of 24; at most 0.83 expected by chance" in text
+    assert "[61, 81]" in text
 
 
 def test_an_unknown_run_is_not_found(show: Show) -> None:

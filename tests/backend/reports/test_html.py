@@ -64,6 +64,16 @@ def test_what_was_withheld_is_told_with_its_reason() -> None:
     assert re.search(r"Withheld: outcomes\.judge_agreement\. one judge was asked\.", text)
 
 
+def test_stable_experts_stand_beside_what_chance_would_give() -> None:
+    result = make_result()
+    result.report["stability"] = {
+        "threshold": 0.8, "resamples": 100, "unit": "topic", "selected": 4, "passed": 5, "expected_false": 0.83
+    }  # fmt: skip
+    assert "5 are stable" in render(result).text
+    assert "at most 0.83 are expected by chance" in render(result).text
+    assert "are stable" not in render(make_result()).text, "a report of an earlier version has no such section"
+
+
 def test_the_page_needs_nothing_from_anywhere() -> None:
     page = render(make_result())
     for tag, attributes in page.tags:
