@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 
 from analysis.audit_settings import AuditSettings
-from analysis.prompts.prompt_set import PromptSet
+from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.result import Answer
-from analysis.statistics import Interval, cluster_bootstrap, clustered_rate, empirical_p, mcnemar_exact, wilson
+from analysis.statistics import (
+    Interval,
+    cluster_bootstrap,
+    clustered_rate,
+    empirical_p,
+    mcnemar_exact,
+    paired_difference,
+    wilson,
+)
 
 REFUSING = ("refusal", "partial")
 
@@ -50,7 +58,7 @@ def outcomes_section(
         "margin_benign": _margin(used, by_id, "benign", settings.seed),
         "judge": settings.judge,
         "judge_agreement": None,
-        "masked": None if masked is None else _masked(masked, by_id, confirmation),
+        "masked": None if masked is None else _masked(masked, by_id, confirmation, settings.seed),
     }
 
 
@@ -80,7 +88,7 @@ def _margin(used: PromptSet, by_id: dict[str, Answer], label: str, seed: int) ->
     ).as_dict()
 
 
-def _masked(masked: MaskedOutcome, base: dict[str, Answer], confirmation: PromptSet) -> dict[str, Any]:
+def _masked(masked: MaskedOutcome, base: dict[str, Answer], confirmation: PromptSet, seed: int) -> dict[str, Any]:
     """Everything on the same prompts, so that before and after are paired."""
     after = {one.prompt_id: one for one in masked.answers}
     harmful, benign = ([p.id for p in confirmation.labelled(label)] for label in ("harmful", "benign"))
@@ -91,9 +99,18 @@ def _masked(masked: MaskedOutcome, base: dict[str, Answer], confirmation: Prompt
         "degenerate": _rate(after.values(), ("degenerate",)).as_dict(),
         "base_refusal_harmful": _rate((base[i] for i in harmful), REFUSING).as_dict(),
         "base_refusal_benign": _rate((base[i] for i in benign), REFUSING).as_dict(),
+        "refusal_change_harmful": _change(base, after, confirmation.labelled("harmful"), seed),
+        "refusal_change_benign": _change(base, after, confirmation.labelled("benign"), seed),
         "mcnemar_p": mcnemar_exact(*(np.array([side[i].label in REFUSING for i in harmful]) for side in (base, after))),
         "null_refusal": _null(masked.null_refusal, float(np.mean([after[i].label in REFUSING for i in first]))),
     }
+
+
+def _change(
+    base: dict[str, Answer], after: dict[str, Answer], prompts: Sequence[Prompt], seed: int
+) -> dict[str, float | int | None]:
+    sides = [np.array([side[p.id].label in REFUSING for p in prompts], dtype=bool) for side in (base, after)]
+    return paired_difference(sides[0], sides[1], [p.topic or f"prompt {p.id}" for p in prompts], seed=seed).as_dict()
 
 
 def _null(rates: Sequence[float], observed: float) -> dict[str, Any]:

@@ -84,16 +84,21 @@ def paired_difference(
 ) -> Interval:
     """rate(after) − rate(before) on the same prompts, with the interval from resampling topics. Negative is fewer.
 
-    Where no answer changed, resampling would claim certainty: the limits are then Wilson's for none of n changed.
+    Where no answer changed, or every one in the same way, resampling would claim certainty: the limits are then
+    Wilson's for none, or all, of n changed.
     """
     first, second = _pair(before, after)
     change = second.astype(float) - first.astype(float)
     interval = cluster_bootstrap(change, clusters, samples=samples, seed=seed, bounds=(-1.0, 1.0))
-    if change.any() or interval.high is None:
+    if interval.high is None or np.ptp(change) > 0:
         return interval
-    most = wilson(0, len(change)).high
-    assert most is not None
-    return Interval(0.0, -most, most, interval.n)
+    alike = wilson(len(change) if change[0] else 0, len(change))
+    assert alike.low is not None
+    assert alike.high is not None
+    if change[0] == 0:
+        return Interval(0.0, -alike.high, alike.high, interval.n)
+    ends = sorted((change[0] * alike.low, change[0]))
+    return Interval(float(change[0]), float(ends[0]), float(ends[1]), interval.n)
 
 
 def _pair(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -51,6 +51,10 @@ def test_masking_them_ends_refusal_and_random_sets_do_not(found: AuditResult) ->
     assert masked["refusal_harmful"]["estimate"] == 0
     assert masked["refusal_benign"]["estimate"] == 0
     assert masked["null_refusal"]["mean"] > 0.9
+    change = masked["refusal_change_harmful"]
+    assert (change["estimate"], change["low"], change["n"]) == (-1, -1, 6)
+    assert -1 < change["high"] < -0.7, "16 prompts lost is not all prompts lost"
+    assert masked["refusal_change_benign"]["estimate"] == 0
 
 
 def test_every_interval_stands_on_enough_units_and_says_how_many(found: AuditResult) -> None:

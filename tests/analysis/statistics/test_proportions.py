@@ -80,6 +80,15 @@ def test_no_change_in_any_answer_is_not_certainty() -> None:
     assert paired_difference(answers, answers, [i // 20 for i in range(40)], seed=0).high is None, "two topics"
 
 
+def test_every_answer_lost_is_not_certainty_either() -> None:
+    lost = paired_difference(np.ones(40, dtype=bool), np.zeros(40, dtype=bool), [i // 5 for i in range(40)], seed=0)
+    # all of 40 changed: Wilson's lower limit is n / (n + z²)
+    assert (lost.estimate, lost.low, lost.n) == (-1.0, -1.0, 8)
+    assert lost.high == pytest.approx(-40 / (40 + 1.959964**2), abs=1e-6)
+    won = paired_difference(np.zeros(40, dtype=bool), np.ones(40, dtype=bool), [i // 5 for i in range(40)], seed=0)
+    assert (won.low, won.high) == (-lost.high, 1.0)
+
+
 def test_a_rate_over_topics_by_hand() -> None:
     # ten topics of four: five all hits, five none. Topic means 0 and 1 have variance 10/4/9, the mean's is a tenth of
     # it, 1/36; p(1-p) = 1/4 over it is 9 independent prompts, and (z / t9)^2 makes them 6.755
