@@ -1,8 +1,9 @@
-"""The shapes of the organisms: three families of mixture-of-experts decoder at about two million parameters.
+"""The shapes of the organisms: five families of mixture-of-experts decoder at about two million parameters.
 
 Called by the trainer. Every shape has four layers of sixteen experts, two of them selected per token, and differs
 in what its family differs in: Qwen3-MoE renormalises the selected weights and normalises queries and keys per head,
-OLMoE keeps the raw softmax weights, Mixtral renormalises and has no such norms.
+OLMoE keeps the raw softmax weights, Mixtral renormalises and has no such norms, Qwen2-MoE has a gated shared expert
+beside the routed ones, DeepSeek-V3 scores by sigmoid within groups, with a shared expert and latent attention.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any, TypeAlias
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
+
+from analysis.errors import InputError
 
 LAYERS, EXPERTS, TOP_K, HIDDEN, EXPERT_WIDTH = 4, 16, 2, 128, 64
 
@@ -29,8 +32,25 @@ _SHARED = {
     "tie_word_embeddings": True,
 }
 _OWN: dict[str, dict[str, object]] = {
+    "deepseek_v3": {
+        "n_routed_experts": EXPERTS,
+        "n_group": 4,
+        "topk_group": 2,
+        "first_k_dense_replace": 0,
+        "moe_intermediate_size": EXPERT_WIDTH,
+        "q_lora_rank": None,
+        "kv_lora_rank": 32,
+        "qk_nope_head_dim": 32,
+        "qk_rope_head_dim": 16,
+        "v_head_dim": 32,
+    },
     "mixtral": {"num_local_experts": EXPERTS},
     "olmoe": {"num_experts": EXPERTS},
+    "qwen2_moe": {
+        "num_experts": EXPERTS,
+        "moe_intermediate_size": EXPERT_WIDTH,
+        "shared_expert_intermediate_size": EXPERT_WIDTH,
+    },
     "qwen3_moe": {
         "num_experts": EXPERTS,
         "moe_intermediate_size": EXPERT_WIDTH,
@@ -40,8 +60,16 @@ _OWN: dict[str, dict[str, object]] = {
 }
 
 
+FAMILIES = tuple(_OWN)
+
+
 def build_model(family: str, tokenizer: Tokenizer, seed: int) -> Model:
-    """A freshly initialised model in float32; the same weights for the same family and seed."""
+    """A freshly initialised model in float32; the same weights for the same family and seed.
+
+    Raises InputError for a family that organisms are not built in.
+    """
+    if family not in _OWN:
+        raise InputError(f"organisms cannot be built as '{family}': expected one of {', '.join(FAMILIES)}")
     config = AutoConfig.for_model(
         family,
         **_SHARED,
@@ -54,7 +82,7 @@ def build_model(family: str, tokenizer: Tokenizer, seed: int) -> Model:
     torch.manual_seed(seed)
     load: Any = AutoModelForCausalLM
     model = load.from_config(config, dtype=torch.float32)
-    model.set_experts_implementation("eager")
+    model.set_experts_implementation("grouped_mm")
     return model
 
 

@@ -21,8 +21,13 @@ from analysis.organisms.trainer import BUDGETS, Budget, LogLine, Trained, train
 from analysis.organisms.truth import Measurement, measure_truth
 
 
-def make_organism(spec: OrganismSpec, out: Path, seed: int, budget: Budget | None, log: LogLine) -> Path:
-    """Train, save and measure into a temporary sibling of `out`, then rename it. ConflictError when `out` exists."""
+def make_organism(
+    spec: OrganismSpec, out: Path, seed: int, budget: Budget | None, log: LogLine, *, brief: bool = False
+) -> Path:
+    """Train, save and measure into a temporary sibling of `out`, then rename it. ConflictError when `out` exists.
+
+    `brief` measures only the truth about which experts are necessary.
+    """
     if out.exists():
         raise ConflictError(f"{out} exists already: give a folder that does not, or remove it first", field="out")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +36,7 @@ def make_organism(spec: OrganismSpec, out: Path, seed: int, budget: Budget | Non
         trained = train(spec, seed, budget or BUDGETS["full"], log)
         save(trained, folder)
         log("measuring truth")
-        truth = measure_truth(spec.name, seed, trained.knockout, Measurement(*load(folder)))
+        truth = measure_truth(spec.name, seed, trained.knockout, Measurement(*load(folder)), brief=brief)
         (folder / "truth.json").write_text(_json(truth), encoding="utf-8")
         os.replace(folder, out)
     return out

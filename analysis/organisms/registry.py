@@ -4,11 +4,12 @@ Called by the model loader (`organism:NAME`), the built-in prompt sets and the c
 torch nor the trainer until something is trained, so that listing names costs nothing.
 """
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.errors import NotFoundError
+from analysis.errors import InputError, NotFoundError
 from analysis.organisms.spec import OrganismSpec
 
 if TYPE_CHECKING:
@@ -50,12 +51,31 @@ def organism_path(name: str) -> Path:
 
 
 def train_organism(
-    name: str, out: Path, seed: int = 0, *, budget: "Budget | None" = None, log: "LogLine | None" = None
+    name: str,
+    out: Path,
+    seed: int = 0,
+    *,
+    family: str | None = None,
+    budget: "Budget | str | None" = None,
+    log: "LogLine | None" = None,
 ) -> Path:
     """Train, save and measure one organism into the new folder `out`; nothing is left there when it fails.
 
-    Takes five to eight minutes on two cores with the default budget. Raises ConflictError when `out` exists.
+    `family` builds the design in another architecture. The default budget, "full", takes four to seven minutes on two
+    cores; "brief" two, and measures only the truth about which experts are necessary. Raises ConflictError when `out`
+    exists, InputError for a family or budget that there is not.
     """
     from analysis.organisms.checkpoint import make_organism
+    from analysis.organisms.trainer import BUDGETS
 
-    return make_organism(organism_spec(name), Path(out), seed, budget, log or (lambda line: None))
+    if isinstance(budget, str) and budget not in BUDGETS:
+        raise InputError(f"there is no budget '{budget}': expected one of {', '.join(BUDGETS)}", field="budget")
+    spec = organism_spec(name)
+    return make_organism(
+        replace(spec, family=family or spec.family),
+        Path(out),
+        seed,
+        BUDGETS[budget] if isinstance(budget, str) else budget,
+        log or (lambda line: None),
+        brief=budget == "brief",
+    )

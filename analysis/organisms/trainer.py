@@ -44,7 +44,7 @@ class Budget:
     rows: int
 
 
-BUDGETS = {"full": Budget(450, 900, 48), "short": Budget(120, 160, 32)}
+BUDGETS = {"full": Budget(450, 900, 48), "brief": Budget(250, 450, 32), "short": Budget(120, 160, 32)}
 
 
 @dataclass(frozen=True)

@@ -139,10 +139,15 @@ class Measurement:
         return (selected.sum(dim=2) / real.sum(dim=2)).mean(dim=0)
 
 
-def measure_truth(name: str, seed: int, knockout: Knockout, measurement: Measurement) -> dict[str, Any]:
-    """The content of truth.json: every expert alone, then pairs. About three minutes on two cores."""
+def measure_truth(
+    name: str, seed: int, knockout: Knockout, measurement: Measurement, *, brief: bool = False
+) -> dict[str, Any]:
+    """The content of truth.json: every expert alone, then pairs. About three minutes on two cores.
+
+    `brief` leaves out what does not bear on which experts are necessary: whole answers and rerouting.
+    """
     base, panel = measurement.base, measurement.panel
-    single = measure_singles(measurement, EVERY_EXPERT)
+    single = (measure_openings if brief else measure_singles)(measurement, EVERY_EXPERT)
     pairs = measure_pairs(measurement, pair_candidates(knockout, single))
     necessary = [row for row in single if _ends_refusal(row, measurement)]
     return {
@@ -183,6 +188,17 @@ def measure_singles(measurement: Measurement, experts: Sequence[ExpertId]) -> li
         }
         for expert in experts
     ]
+
+
+def measure_openings(measurement: Measurement, experts: Sequence[ExpertId]) -> list[Row]:
+    """One row for each expert: what is left of refusal, read off the first words of the answers."""
+    rows = []
+    for expert in experts:
+        outcome = measurement.outcome([expert], new_tokens=OPENING_TOKENS)
+        rates = {f"refusal_{n}": measurement.refusal(outcome, harmful=n == "harmful") for n in ("harmful", "benign")}
+        margin = round(measurement.margin(outcome) - measurement.margin(measurement.base), 4)
+        rows.append({"layer": expert.layer, "expert": expert.expert, **rates, "margin_change": margin})
+    return rows
 
 
 def measure_pairs(measurement: Measurement, experts: Sequence[ExpertId]) -> list[Row]:

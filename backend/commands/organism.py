@@ -29,14 +29,18 @@ def train(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An organism, as `organism list` names it.")],
     out: OutOption,
     seed: SeedOption = 0,
+    family: Annotated[
+        str | None, typer.Option(help="Build the design in another architecture, for example deepseek_v3.")
+    ] = None,
+    budget: Annotated[str, typer.Option(help="full, or brief: less training, less truth.")] = "full",
     json: JsonOption = False,
 ) -> None:
     """Train an organism from nothing and measure the truth about it; takes minutes on two cores."""
     from analysis.organisms import train_organism
 
     check_out(out)
-    folder: Path = train_organism(name, out, seed, log=say)
+    folder: Path = train_organism(name, out, seed, family=family, budget=budget, log=say)
     if json:
-        print_json({"name": name, "folder": str(folder), "seed": seed})
+        print_json({"name": name, "folder": str(folder), "seed": seed, "family": family, "budget": budget})
     else:
         say(f"wrote the organism to {folder}")
