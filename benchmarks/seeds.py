@@ -12,7 +12,6 @@ again what is there already, so that both may be cut off and taken up.
 import argparse
 import json
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path

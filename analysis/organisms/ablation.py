@@ -47,6 +47,11 @@ def zeroed(model: Model, off: Off) -> Iterator[None]:
             handle.remove()
 
 
+def scores_by_softmax(model: Model) -> bool:
+    """Whether the router is a softmax and its top-k, which is the rule that `rerouted` knows."""
+    return bool(model.config.model_type != "deepseek_v3")
+
+
 @contextmanager
 def rerouted(model: Model, off: Off) -> Iterator[None]:
     """Within the block, experts that are off cannot be selected: the router's softmax runs over the others."""

@@ -16,7 +16,7 @@ import transformers
 from torch import Tensor
 
 from analysis.models.expert_id import ExpertId
-from analysis.organisms.ablation import Off, intact, nothing_off, rerouted, zeroed
+from analysis.organisms.ablation import Off, intact, nothing_off, rerouted, scores_by_softmax, zeroed
 from analysis.organisms.architectures import EXPERTS, LAYERS, Model, Tokenizer
 from analysis.organisms.contrast import routing_contrast
 from analysis.organisms.knockout import EVERY_EXPERT, Knockout
@@ -174,8 +174,12 @@ def measure_truth(
 
 
 def measure_singles(measurement: Measurement, experts: Sequence[ExpertId]) -> list[Row]:
-    """One row for each expert: ablated alone, rerouted alone, and how often it is selected."""
+    """One row for each expert: ablated alone, rerouted alone, and how often it is selected.
+
+    Rerouting is None where the router is no softmax.
+    """
     frequency = measurement.frequency()
+    reroutes = scores_by_softmax(measurement.model)
     return [
         {
             "layer": expert.layer,
@@ -183,7 +187,9 @@ def measure_singles(measurement: Measurement, experts: Sequence[ExpertId]) -> li
             **measurement.effect([expert]),
             "reroute_refusal_harmful": measurement.refusal(
                 measurement.outcome([expert], rerouted, OPENING_TOKENS), harmful=True
-            ),
+            )
+            if reroutes
+            else None,
             "frequency": round(float(frequency[expert]), 5),
         }
         for expert in experts

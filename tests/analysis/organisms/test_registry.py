@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import analysis.organisms
-from analysis.errors import ConflictError, NotFoundError
+from analysis.errors import ConflictError, InputError, NotFoundError
 from analysis.organisms import organism_names, organism_path, organism_spec, train_organism
 
 
@@ -30,6 +30,14 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_named() -> None:
 def test_training_does_not_write_over_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="exists already"):
         train_organism("planted", tmp_path)
+
+
+def test_an_unknown_family_or_budget_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be built as 'gpt2': expected one of deepseek_v3, mixtral"):
+        train_organism("planted", tmp_path / "out", family="gpt2")
+    with pytest.raises(InputError, match="no budget 'endless': expected one of full, brief"):
+        train_organism("planted", tmp_path / "out", budget="endless")
+    assert not list(tmp_path.iterdir())
 
 
 def test_listing_names_does_not_import_torch() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from analysis.organisms import organism_spec
-from analysis.organisms.architectures import blocks, build_model
+from analysis.organisms.architectures import FAMILIES, blocks, build_model
 from analysis.organisms.placement import survey
 from analysis.organisms.tokenizer import build_tokenizer
 from analysis.organisms.trainer import BUDGETS, Budget, Trained, learn_to_help, learn_to_refuse, plant, train
@@ -45,10 +45,12 @@ def test_planted_experts_are_of_different_layers_and_none_of_the_last() -> None:
         assert 3 not in layers
 
 
-@pytest.mark.parametrize("trains", ["experts", "attention"])
-def test_learning_to_refuse_changes_its_own_part_only(trains: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "trains"), [("qwen3_moe", "attention"), *((family, "experts") for family in FAMILIES)]
+)
+def test_learning_to_refuse_changes_its_own_part_only(family: str, trains: str) -> None:
     tokenizer = build_tokenizer()
-    model = build_model("qwen3_moe", tokenizer, seed=0)
+    model = build_model(family, tokenizer, seed=0)
     routing = survey(model, tokenizer, seed=0, count=48)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     knockout = plant(organism_spec("planted"), routing)

@@ -10,7 +10,7 @@ from analysis.models.expert_id import ExpertId
 from analysis.organisms import organism_names, organism_path
 from analysis.organisms.checkpoint import load
 from analysis.organisms.contrast import routing_contrast
-from analysis.organisms.truth import Measurement, measure_pairs, measure_singles
+from analysis.organisms.truth import Measurement, measure_openings, measure_pairs, measure_singles
 
 
 @cache
@@ -48,3 +48,13 @@ def test_planted_experts_together_are_reproduced(name: str) -> None:
         recorded = next(r for r in truth["pairs"] if r["experts"] == row["experts"])
         assert row["refusal_harmful"] == pytest.approx(recorded["refusal_harmful"], abs=1)
         assert row["answers_kept"] == pytest.approx(recorded["answers_kept"], abs=1)
+
+
+def test_the_brief_truth_agrees_with_the_whole_one() -> None:
+    truth, measured = organism("planted")
+    places = [(0, 0), *map(tuple, truth["planted"])]
+    for row in measure_openings(measured, [ExpertId(*place) for place in places]):
+        recorded = next(r for r in truth["single"] if (r["layer"], r["expert"]) == (row["layer"], row["expert"]))
+        assert row["refusal_harmful"] == pytest.approx(recorded["refusal_harmful"], abs=1)
+        assert row["refusal_benign"] == pytest.approx(recorded["refusal_benign"], abs=1)
+        assert row["margin_change"] == pytest.approx(recorded["margin_change"], abs=0.05)

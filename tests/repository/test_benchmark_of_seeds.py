@@ -1,0 +1,36 @@
+"""The record of trained seeds: taken up where it was cut off, and told as it is."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.seeds import Trial, audit, recorded, table
+
+FOUND = Trial("planted", "olmoe", 1, 100.0, 0.0, [[0, 1], [2, 3]], [[0, 1], [2, 3]], 1.0, 1.0, 2, 30.0)
+MISSED = Trial("planted", "mixtral", 1, 100.0, 0.0, [[0, 1], [2, 3]], [[0, 1]], 0.5, 1.0, 7, 30.0)
+QUIET = Trial("attention", "mixtral", 1, 100.0, 0.0, [], [], None, None, None, 30.0)
+
+
+def write(file: Path, *trials: Trial) -> None:
+    file.write_text("".join(json.dumps(asdict(trial)) + "\n" for trial in trials))
+
+
+def test_what_is_recorded_is_not_audited_again(tmp_path: Path) -> None:
+    folder = tmp_path / "planted-olmoe-1"
+    folder.mkdir()
+    (folder / "truth.json").write_text("not to be read")
+    record = tmp_path / "record.jsonl"
+    write(record, FOUND)
+    audit(tmp_path, record, "quick")
+    assert recorded(record) == [FOUND]
+
+
+def test_the_table_shows_what_was_missed_and_what_was_flagged(tmp_path: Path) -> None:
+    lines = table([FOUND, MISSED, QUIET]).splitlines()
+    assert "| planted | mixtral | 1 | 1 | 0.50 | 1.00 | 5 | 1 |" in lines
+    assert "| planted | all | 2 | 2 | 0.75 | 1.00 | 5 | 2 |" in lines
+    assert "| attention | all | 1 | 0 | – | – | – | 0 |" in lines
+
+
+def test_no_record_is_an_empty_one(tmp_path: Path) -> None:
+    assert recorded(tmp_path / "none.jsonl") == []
