@@ -4,11 +4,12 @@ VENV   ?= .venv
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
 ARGS   ?=
+SEEDS  ?= seeds
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench conformance notebook organisms clean
+.PHONY: help install run test check format bench seeds conformance notebook organisms clean
 
 help:
 	@echo "make run        set up, start API, pages and worker, print the address   (HOST, PORT)"
@@ -16,6 +17,7 @@ help:
 	@echo "make check      ruff, mypy, import-linter"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      the benchmarks                                           (ARGS)"
+	@echo "make seeds      train organisms over seeds and architectures and audit each (SEEDS, a folder)"
 	@echo "make conformance  every architecture of transformers against the truth; writes docs/architectures.md"
 	@echo "make notebook   execute docs/notebooks again and write their outputs"
 	@echo "make organisms  train the model organisms again; the weights are shipped, so this is rarely needed"
@@ -48,7 +50,14 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 bench: $(STAMP)
-	@for script in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$script .py) $(ARGS) || exit 1; done
+	@for name in capture recovery statistics coverage; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit 1; done
+
+# Two hours on two cores; may be cut off and taken up again.
+seeds: $(STAMP)
+	@mkdir -p $(SEEDS)
+	@$(BIN)/python -m benchmarks.seeds train $(SEEDS) planted --families qwen3_moe olmoe mixtral qwen2_moe --seeds 5
+	@$(BIN)/python -m benchmarks.seeds train $(SEEDS) attention --families qwen3_moe olmoe mixtral qwen2_moe --seeds 5
+	@$(BIN)/python -m benchmarks.seeds audit $(SEEDS) --record $(SEEDS)/record.jsonl
 
 conformance: $(STAMP)
 	@rows=$$(mktemp) && trap 'rm -f "$$rows"' EXIT && $(BIN)/expertscope conformance --json $(ARGS) > "$$rows" \
