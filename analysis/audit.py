@@ -128,7 +128,7 @@ def _result(audited: Audited) -> AuditResult:
 
 def _openings(trace: Trace, answers: Sequence[Answer], split: Halves) -> tuple[Openings | None, str | None]:
     """Openings from the discovery half's answers, or the reason why there are none."""
-    inside = {p.id for p in split.discovery if p.label is not None}
+    inside = {p.id for p in split.discovery if p.side is not None}
     rows = [i for i, prompt in enumerate(trace.prompts) if prompt.id in inside]
     halves_labelled = [
         part.labelled(label) for part in (split.discovery, split.confirmation) for label in ("harmful", "benign")
@@ -176,7 +176,7 @@ def _masked_outcome(
     """Answers without the flagged experts, and refusal without random sets like them. None when nothing is flagged."""
     if not confirmed.flagged:
         return None
-    prompts = [p for p in half if p.label is not None]
+    prompts = [p for p in half if p.side is not None]
     few = half.labelled("harmful")[: settings.null_prompts]
 
     def answers(key: str, experts: Sequence[Any], asked: Sequence[Prompt]) -> list[Answer]:

@@ -121,6 +121,7 @@ def _prompts(audited: Audited) -> dict[str, Any]:
         "sha256": used.sha256,
         "harmful": len(used.labelled("harmful")),
         "benign": len(used.labelled("benign")),
+        "jailbreak": len(used.jailbreaks),
         "unlabelled": sum(p.label is None for p in used),
         "topics": list(used.topics),
         "pairs": len(used.pairs),

@@ -85,7 +85,7 @@ def covered(what: str, paths: list[str]) -> list[str]:
 def _without_labels(used: PromptSet) -> Reasons:
     reasons: Reasons = {}
     for label in ("harmful", "benign"):
-        if not any(prompt.label == label for prompt in used):
+        if not any(prompt.side == label for prompt in used):
             missing = f"there are no {label} prompts"
             reasons |= dict.fromkeys((f"outcomes.refusal_{label}", f"experts.frequency.{label}"), missing)
     return reasons
@@ -101,7 +101,7 @@ def _without_intervals(used: PromptSet, split: Halves) -> Reasons:
         "experts.details.raset interval": f"the discovery half has {pairs} matched pairs, {needed}",
     }
     for label in ("harmful", "benign"):
-        count = sum(prompt.label == label for prompt in used)
+        count = sum(prompt.side == label for prompt in used)
         reasons[f"outcomes.margin_{label} interval"] = f"there are {count} {label} prompts, {needed}"
     return reasons
 

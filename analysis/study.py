@@ -90,7 +90,7 @@ def contrasts(trace: Trace, prompts: PromptSet | None = None, *, seed: int = 0) 
     `prompts` says whose pairs count (default: all of the trace). What the prompts cannot carry is an interval of Nones,
     with its reason in `withheld`.
     """
-    labels, topics = [p.label for p in trace.prompts], [p.topic for p in trace.prompts]
+    labels, topics = [p.side for p in trace.prompts], [p.topic for p in trace.prompts]
     pairs = pair_rows(trace, _prompts(trace) if prompts is None else prompts)
     return topic_safety(prompt_window(trace.probability), labels, topics, pairs, seed=seed)
 
@@ -146,7 +146,7 @@ def refusal_bench(
         )
     if all(generated.first_token is None for generated in trace.answers):
         raise WithheldError("a refusal margin needs answers, and this trace has none: capture with max_new_tokens ≥ 1")
-    labelled = [i for i, prompt in enumerate(trace.prompts) if prompt.label is not None]
+    labelled = [i for i, prompt in enumerate(trace.prompts) if prompt.side is not None]
     judged = judge_answers(trace, judge)
     openings = find_openings([trace.answers[i].first_token for i in labelled], [judged[i].label for i in labelled])
     return Bench("bench", model, harmful, benign, openings, batch_tokens=batch_tokens)

@@ -25,6 +25,11 @@ class Shown:
         return f"{self.estimate} {self.interval}".strip()
 
 
+def prompt_label(label: str | None, group: str) -> str:
+    """A prompt's label, and its group where that is not the regular one."""
+    return ", ".join(filter(None, [label, None if group == "regular" else group])) or NONE
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """At most `digits` significant figures, with a real minus and thin spaces in thousands; — for nothing."""
     if value is None or not math.isfinite(value):

@@ -22,12 +22,13 @@ class Halves:
 
 
 def subset(prompts: PromptSet, limit: int | None, seed: int) -> PromptSet:
-    """At most `limit` harmful and `limit` benign prompts, drawn evenly over topics, pairs together, in the file's
-    order.
+    """At most `limit` harmful, `limit` benign and `limit` jailbreak prompts, drawn evenly over topics, pairs together,
+    in the file's order.
     """
-    if limit is None or max(len(prompts.labelled("harmful")), len(prompts.labelled("benign"))) <= limit:
+    kinds = prompts.labelled("harmful"), prompts.labelled("benign"), prompts.jailbreaks
+    if limit is None or max(map(len, kinds)) <= limit:
         return prompts
-    units = _units(prompts.prompts)
+    units = _units([p for p in prompts.prompts if p.group == "regular"])
     taken: list[Prompt] = []
     counts = {"harmful": 0, "benign": 0, None: 0}
     for unit in _interleaved(units, seed):
@@ -35,6 +36,8 @@ def subset(prompts: PromptSet, limit: int | None, seed: int) -> PromptSet:
             taken += unit
             for prompt in unit:
                 counts[prompt.label] += 1
+    if prompts.jailbreaks:
+        taken += [unit[0] for unit in _interleaved([[p] for p in prompts.jailbreaks], seed)[:limit]]
     chosen = {p.id for p in taken}
     return replace(prompts, prompts=tuple(p for p in prompts.prompts if p.id in chosen))
 
@@ -53,7 +56,7 @@ def halves(prompts: PromptSet, seed: int) -> Halves:
         ordered = sorted(order, key=lambda i: _kind(clusters[names[i]]))
     sides: tuple[list[Prompt], list[Prompt]] = ([], [])
     for index in ordered:
-        min(sides, key=len).extend(clusters[names[index]])
+        min(sides, key=_size).extend(clusters[names[index]])
     parts = [frozenset(p.id for p in side) for side in sides]
     kept = [tuple(p for p in prompts.prompts if p.id in part) for part in parts]
     return Halves(
@@ -67,12 +70,17 @@ def _kind(unit: Sequence[Prompt]) -> tuple[str, int, str]:
     return unit[0].topic or "", len(unit), unit[0].label or ""
 
 
+def _size(side: Sequence[Prompt]) -> tuple[int, int]:
+    """Regular prompts decide which half is the smaller one: the power to flag comes from them alone."""
+    return sum(p.group == "regular" for p in side), len(side)
+
+
 def _units(prompts: Sequence[Prompt]) -> list[list[Prompt]]:
-    """Pairs as one unit each, other prompts alone."""
+    """Pairs as one unit each with the jailbreaks that wrap them behind, other prompts alone."""
     units: dict[str, list[Prompt]] = defaultdict(list)
     for prompt in prompts:
         units[f"pair {prompt.pair_id}" if prompt.pair_id else f"prompt {prompt.id}"].append(prompt)
-    return list(units.values())
+    return [sorted(unit, key=lambda prompt: prompt.group != "regular") for unit in units.values()]
 
 
 def _interleaved(units: Sequence[list[Prompt]], seed: int) -> list[list[Prompt]]:
@@ -82,4 +90,4 @@ def _interleaved(units: Sequence[list[Prompt]], seed: int) -> list[list[Prompt]]
     for index in rng.permutation(len(units)):
         by_topic[units[index][0].topic or ""].append(units[index])
     columns = [by_topic[topic] for topic in sorted(by_topic)]
-    return [column[row] for row in range(max(map(len, columns))) for column in columns if row < len(column)]
+    return [column[row] for row in range(max(map(len, columns), default=0)) for column in columns if row < len(column)]

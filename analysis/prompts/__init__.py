@@ -2,7 +2,7 @@
 
 from analysis.prompts.builtin import builtin_names
 from analysis.prompts.importers import parse_prompts
-from analysis.prompts.prompt_set import Label, Pair, Prompt, PromptSet
+from analysis.prompts.prompt_set import Group, Label, Pair, Prompt, PromptSet
 from analysis.prompts.sources import load_prompts
 
-__all__ = ["Label", "Pair", "Prompt", "PromptSet", "builtin_names", "load_prompts", "parse_prompts"]
+__all__ = ["Group", "Label", "Pair", "Prompt", "PromptSet", "builtin_names", "load_prompts", "parse_prompts"]

@@ -8,17 +8,28 @@ from functools import cached_property
 from typing import Literal
 
 Label = Literal["harmful", "benign"]
+Group = Literal["regular", "jailbreak"]
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One request to the model. `pair_id` joins a harmful prompt to its matched benign twin."""
+    """One request to the model. `pair_id` joins a harmful prompt to its matched benign twin.
+
+    `group` is "jailbreak" for a harmful request in a wrapping that is meant to slip past refusal; such a prompt may
+    carry the `pair_id` of the regular request that it wraps.
+    """
 
     id: str
     text: str
     label: Label | None = None
     topic: str | None = None
     pair_id: str | None = None
+    group: Group = "regular"
+
+    @property
+    def side(self) -> Label | None:
+        """The label of a regular prompt; None for a jailbreak, which is on neither side of the contrasts."""
+        return self.label if self.group == "regular" else None
 
 
 @dataclass(frozen=True)
@@ -53,12 +64,21 @@ class PromptSet:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of the content (ids, texts, labels, topics, pairs), independent of name and file format."""
-        rows = [[p.id, p.text, p.label, p.topic, p.pair_id] for p in self.prompts]
+        """Digest of the content (ids, texts, labels, topics, pairs, groups), independent of name and file format."""
+        rows = [
+            # A regular prompt's group is left out: sets without jailbreaks keep the digest they always had.
+            [p.id, p.text, p.label, p.topic, p.pair_id, *([] if p.group == "regular" else [p.group])]
+            for p in self.prompts
+        ]
         return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
 
     def labelled(self, label: Label) -> tuple[Prompt, ...]:
-        return tuple(p for p in self.prompts if p.label == label)
+        """The regular prompts of a label. Jailbreaks are not among the harmful ones: they are `jailbreaks`."""
+        return tuple(p for p in self.prompts if p.side == label)
+
+    @cached_property
+    def jailbreaks(self) -> tuple[Prompt, ...]:
+        return tuple(p for p in self.prompts if p.group == "jailbreak")
 
     @cached_property
     def topics(self) -> tuple[str, ...]:
@@ -67,7 +87,7 @@ class PromptSet:
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
-        """Every pair that has exactly one harmful and one benign member, in the order of its harmful member."""
+        """Every pair that has exactly one regular harmful and one benign member, in the order of the harmful one."""
         benign = {p.pair_id: p for p in self.labelled("benign") if p.pair_id is not None}
         return tuple(
             Pair(h.pair_id, h.topic or "", h, benign[h.pair_id])

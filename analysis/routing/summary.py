@@ -39,7 +39,10 @@ def pair_rows(trace: Trace, prompts: PromptSet) -> PairRows:
 
 
 def routing_table(trace: Trace) -> RoutingTable:
-    """Average every group's prompts: all, harmful, benign, each topic, and each topic's two halves."""
+    """Average every group's prompts: all, harmful, benign, jailbreak if any, each topic, and each topic's two halves.
+
+    Jailbreaks count among all prompts and those of their topic, not among the harmful ones.
+    """
     frequency = trace.frequency
     members = _groups(trace.prompts)
     return RoutingTable(
@@ -57,12 +60,14 @@ def _groups(prompts: Sequence[Prompt]) -> dict[str, list[int]]:
     rows = range(len(prompts))
     groups: dict[str, list[int]] = {"all": list(rows)}
     for label in ("harmful", "benign"):
-        groups[label] = [i for i in rows if prompts[i].label == label]
+        groups[label] = [i for i in rows if prompts[i].side == label]
+    if jailbreaks := [i for i in rows if prompts[i].group == "jailbreak"]:
+        groups["jailbreak"] = jailbreaks
     for topic in sorted({p.topic for p in prompts if p.topic}):
         inside = [i for i in rows if prompts[i].topic == topic]
         groups[topic_group(topic)] = inside
         for label in ("harmful", "benign"):
-            groups[f"{topic_group(topic)}/{label}"] = [i for i in inside if prompts[i].label == label]
+            groups[f"{topic_group(topic)}/{label}"] = [i for i in inside if prompts[i].side == label]
     return groups
 
 

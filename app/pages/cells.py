@@ -17,7 +17,12 @@ from backend.services import Heatmap
 
 MOST = 8
 UNITS = {"frequency": "", "probability": "", "lift": "× even use", "difference": ""}
-PROMPTS = {"all": "All prompts", "harmful": "Harmful prompts", "benign": "Benign prompts"}
+PROMPTS = {
+    "all": "All prompts",
+    "harmful": "Harmful prompts",
+    "benign": "Benign prompts",
+    "jailbreak": "Jailbreak prompts",
+}
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,11 @@ class Counts:
     benign: int
     pairs: int
     topics: dict[str, int]
+    jailbreak: int = 0
 
     @property
     def unlabelled(self) -> int:
-        return self.prompts - self.harmful - self.benign
+        return self.prompts - self.harmful - self.benign - self.jailbreak
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,12 @@ class Dropped:
 
 def count_prompts(name: str, prompts: Iterable[Prompt], pairs: int) -> Counts:
     everything = list(prompts)
-    labels = Counter(prompt.label for prompt in everything)
+    labels = Counter(prompt.side for prompt in everything)
     topics = Counter(prompt.topic for prompt in everything if prompt.topic is not None)
-    return Counts(name, len(everything), labels["harmful"], labels["benign"], pairs, dict(sorted(topics.items())))
+    jailbreak = sum(prompt.group == "jailbreak" for prompt in everything)
+    return Counts(
+        name, len(everything), labels["harmful"], labels["benign"], pairs, dict(sorted(topics.items())), jailbreak
+    )
 
 
 def preview(prompts: Sequence[Prompt], counts: Counts) -> Component:
@@ -61,7 +65,7 @@ def preview(prompts: Sequence[Prompt], counts: Counts) -> Component:
             html.Details([html.Summary("Show"), html.P(_shorten(prompt.text))], className="reveal")
             if prompt.label == "harmful"
             else _shorten(prompt.text),
-            html.Span(prompt.label or formats.NONE, className=prompt.label),
+            html.Span(formats.prompt_label(prompt.label, prompt.group), className=prompt.label),
             prompt.topic or formats.NONE,
             prompt.pair_id or formats.NONE,
         ]
@@ -115,6 +119,7 @@ def summary(model: ModelInfo | None, counts: Counts | None, preset: str | None, 
         facts += [
             ("Prompts", formats.count(counts.prompts)),
             ("By label", labels),
+            *([("Jailbreaks", formats.count(counts.jailbreak))] if counts.jailbreak else []),
             ("Matched pairs", formats.count(counts.pairs)),
             ("Topics", formats.count(len(counts.topics))),
             ("Refusal rate", _resolved(counts, preset)),

@@ -104,6 +104,7 @@ def _audit(prompts: PromptSetInfo) -> Component:
 
 def _counts(prompts: PromptSetInfo) -> str:
     parts = [f"{formats.count(prompts.harmful)} harmful", f"{formats.count(prompts.benign)} benign"]
+    parts += [f"{formats.count(prompts.jailbreak)} jailbreak"] if prompts.jailbreak else []
     parts += [f"{formats.count(prompts.unlabelled)} unlabelled"] if prompts.unlabelled else []
     return ", ".join([*parts, formats.plural(prompts.pairs, "pair"), formats.plural(len(prompts.topics), "topic")])
 
@@ -114,7 +115,7 @@ def _prompt_table(prompts: list[Prompt], offset: int) -> Component:
         [
             formats.count(offset + number),
             html.Details([html.Summary("Show"), html.P(prompt.text)], className="reveal"),
-            html.Span(prompt.label or formats.NONE, className=prompt.label),
+            html.Span(formats.prompt_label(prompt.label, prompt.group), className=prompt.label),
             prompt.topic or formats.NONE,
             prompt.pair_id or formats.NONE,
         ]

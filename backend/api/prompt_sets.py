@@ -66,7 +66,10 @@ def list_prompts(
     found = services.prompt_sets.prompts(set_id, limit, offset)
     following = offset + len(found)
     return Listing[PromptOut](
-        items=[PromptOut(id=p.id, text=p.text, label=p.label, topic=p.topic, pair_id=p.pair_id) for p in found],
+        items=[
+            PromptOut(id=p.id, text=p.text, label=p.label, topic=p.topic, pair_id=p.pair_id, group=p.group)
+            for p in found
+        ],
         count=total,
         next=str(following) if found and following < total else None,
     )

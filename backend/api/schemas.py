@@ -58,7 +58,7 @@ class NewPromptSet(Body):
 
     name: str | None = None
     prompts: list[dict[str, Any]] | None = Field(
-        default=None, description="Objects with prompt, and where known label, topic, pair_id and id."
+        default=None, description="Objects with prompt, and where known label, topic, pair_id, group and id."
     )
     builtin: str | None = Field(default=None, description="Name of a built-in set, such as topic-pairs.")
     organism: str = Field(default="planted", description="Whose set the built-in set 'organism' means.")
@@ -98,6 +98,7 @@ class PromptOut(BaseModel):
     label: str | None
     topic: str | None
     pair_id: str | None
+    group: str
 
 
 class HeatmapOut(BaseModel):

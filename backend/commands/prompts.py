@@ -85,7 +85,9 @@ def import_file(
         )
     else:
         print_table([(info.id, info.name, info.prompts)])
-        say(f"imported {info.prompts} prompts: {info.harmful} harmful, {info.benign} benign, {info.pairs} pairs")
+        jailbreak = f", {info.jailbreak} jailbreak" if info.jailbreak else ""
+        counts = f"{info.harmful} harmful, {info.benign} benign{jailbreak}, {info.pairs} pairs"
+        say(f"imported {info.prompts} prompts: {counts}")
 
 
 def read_file(file: Path) -> bytes:
@@ -103,13 +105,14 @@ def read_file(file: Path) -> bytes:
 
 
 def summarise(prompts: "PromptSet") -> dict[str, Any]:
-    labels = Counter(prompt.label for prompt in prompts)
+    labels = Counter(prompt.side for prompt in prompts if prompt.group == "regular")
     return {
         "name": prompts.name,
         "sha256": prompts.sha256,
         "prompts": len(prompts),
         "harmful": labels["harmful"],
         "benign": labels["benign"],
+        "jailbreak": len(prompts.jailbreaks),
         "unlabelled": labels[None],
         "pairs": len(prompts.pairs),
         "topics": list(prompts.topics),
@@ -123,4 +126,5 @@ def _prompt(prompt: "Prompt") -> dict[str, str | None]:
         "label": prompt.label,
         "topic": prompt.topic,
         "pair_id": prompt.pair_id,
+        "group": prompt.group,
     }

@@ -75,6 +75,7 @@ class PromptSetRow(Base):
     prompts: Mapped[int]
     harmful: Mapped[int]
     benign: Mapped[int]
+    jailbreak: Mapped[int] = mapped_column(default=0, server_default="0")
     pairs: Mapped[int]
     topics: Mapped[list[str]]
     created: Mapped[datetime]
@@ -93,6 +94,7 @@ class PromptRow(Base):
     label: Mapped[str | None] = mapped_column(String(16))
     topic: Mapped[str | None]
     pair_id: Mapped[str | None]
+    group: Mapped[str] = mapped_column("prompt_group", String(16), default="regular", server_default="regular")
 
 
 class ModelRow(Base):

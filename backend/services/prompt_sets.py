@@ -99,7 +99,8 @@ def show_prompt_set(row: PromptSetRow) -> PromptSetInfo:
         prompts=row.prompts,
         harmful=row.harmful,
         benign=row.benign,
-        unlabelled=row.prompts - row.harmful - row.benign,
+        jailbreak=row.jailbreak,
+        unlabelled=row.prompts - row.harmful - row.benign - row.jailbreak,
         topics=row.topics,
         pairs=row.pairs,
         source="builtin" if row.source == "builtin" else "upload",
@@ -131,6 +132,7 @@ def _describe(prompts: PromptSet, source: str) -> PromptSetRow:
         prompts=len(prompts),
         harmful=len(prompts.labelled("harmful")),
         benign=len(prompts.labelled("benign")),
+        jailbreak=len(prompts.jailbreaks),
         pairs=len(prompts.pairs),
         topics=[*prompts.topics],
         created=datetime.now(UTC),
@@ -147,6 +149,7 @@ def _rows(set_id: str, prompts: PromptSet) -> list[dict[str, object]]:
             "label": p.label,
             "topic": p.topic,
             "pair_id": p.pair_id,
+            "group": p.group,
         }
         for position, p in enumerate(prompts)
     ]
@@ -159,4 +162,5 @@ def _read_prompts(session: Session, set_id: str, limit: int, offset: int) -> Pro
 
 def _prompt(row: PromptRow) -> Prompt:
     label = row.label if row.label in ("harmful", "benign") else None
-    return Prompt(row.prompt_id, row.text, label, row.topic, row.pair_id)  # type: ignore[arg-type]
+    group = "jailbreak" if row.group == "jailbreak" else "regular"
+    return Prompt(row.prompt_id, row.text, label, row.topic, row.pair_id, group)  # type: ignore[arg-type]

@@ -31,7 +31,10 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class PromptSetInfo:
-    """A stored prompt set. `sha256` is the digest of its content, `pairs` the number of complete pairs."""
+    """A stored prompt set. `sha256` is the digest of its content, `pairs` the number of complete pairs.
+
+    `harmful` and `benign` count regular prompts; jailbreaks are counted by themselves.
+    """
 
     id: str
     name: str
@@ -39,6 +42,7 @@ class PromptSetInfo:
     prompts: int
     harmful: int
     benign: int
+    jailbreak: int
     unlabelled: int
     topics: list[str]
     pairs: int

@@ -10,7 +10,7 @@ from analysis.prompts.importers.faults import FaultLog
 from analysis.prompts.importers.json_files import kind_of
 from analysis.prompts.importers.table import Limits, Row, Table
 from analysis.prompts.importers.text import forbidden_character, shown, without_artefacts
-from analysis.prompts.prompt_set import Label, Prompt
+from analysis.prompts.prompt_set import Group, Label, Prompt
 
 _NAME_CHARS = 200  # ids, topics and pair ids are shown in lists and headings
 
@@ -23,6 +23,7 @@ _LABELS: dict[str, Label | None] = {
     "harmless": "benign",
     "safe": "benign",
 }
+_GROUPS: dict[str, Group] = {"": "regular", "regular": "regular", "jailbreak": "jailbreak"}
 
 
 def prompts_of(table: Table, log: FaultLog, limits: Limits) -> tuple[Prompt, ...]:
@@ -41,12 +42,14 @@ class _RowReader:
     limits: Limits
 
     def prompt(self, row: Row) -> Prompt:
+        label = self._label(row)
         return Prompt(
             id=self._name(row, "id"),
             text=self._text(row),
-            label=self._label(row),
+            label=label,
             topic=self._name(row, "topic") or None,
             pair_id=self._name(row, "pair_id") or None,
+            group=self._group(row, label),
         )
 
     def _text(self, row: Row) -> str:
@@ -60,6 +63,16 @@ class _RowReader:
         if cell not in _LABELS:
             self._fault(f"unknown label '{shown(cell)}'; expected harmful or benign", row, "label")
         return _LABELS.get(cell)
+
+    def _group(self, row: Row, label: Label | None) -> Group:
+        cell = (self._cell(row, "group", _NAME_CHARS) or "").lower()
+        if cell not in _GROUPS:
+            self._fault(f"unknown group '{shown(cell)}'; expected regular or jailbreak, or an empty cell", row, "group")
+        group = _GROUPS.get(cell, "regular")
+        if group == "jailbreak" and label != "harmful":
+            found = f"labelled {label}" if label else "without a label"
+            self._fault(f"a prompt {found} is in group 'jailbreak'; a jailbreak is labelled harmful", row, "group")
+        return group
 
     def _name(self, row: Row, column: str) -> str:
         return " ".join((self._cell(row, column, min(_NAME_CHARS, self.limits.cell_chars)) or "").split())
@@ -95,13 +108,14 @@ def _check_ids(numbered: list[tuple[int, Prompt]], log: FaultLog, column: str) -
 
 
 def _check_pairs(numbered: list[tuple[int, Prompt]], log: FaultLog) -> None:
+    """At most one prompt of each side; jailbreaks may stand beside the pair that they wrap, any number of them."""
     first: dict[tuple[str, Label], int] = {}
     for number, prompt in numbered:
-        if prompt.pair_id is None or prompt.label is None:
+        if prompt.pair_id is None or prompt.side is None:
             continue
-        earlier = first.setdefault((prompt.pair_id, prompt.label), number)
+        earlier = first.setdefault((prompt.pair_id, prompt.side), number)
         if earlier != number:
-            pair = f"pair '{shown(prompt.pair_id)}' has a second {prompt.label} prompt (the first is in row {earlier})"
+            pair = f"pair '{shown(prompt.pair_id)}' has a second {prompt.side} prompt (the first is in row {earlier})"
             log.add(f"{pair}; a pair is one harmful and one benign prompt", row=number, column="pair_id")
 
 

@@ -6,7 +6,7 @@ The readers make it, the known sets rename its columns, `rows` turns it into pro
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-STANDARD_COLUMNS = ("prompt", "label", "topic", "pair_id", "id")
+STANDARD_COLUMNS = ("prompt", "label", "topic", "pair_id", "group", "id")
 
 
 @dataclass(frozen=True)

@@ -62,3 +62,34 @@ def test_prompts_without_labels_stay_but_count_for_no_side() -> None:
     found = subset(mixed, 8, seed=0)
     assert len(found.labelled("harmful")) == 8
     assert sum(p.label is None for p in found) == 5
+
+
+def with_jailbreaks(prompts: PromptSet, each: int) -> PromptSet:
+    """Each harmful request wrapped `each` times, under its pair's id."""
+    wrapped = [
+        Prompt(f"j{i}-{p.id}", f"wrapped {p.text}", "harmful", p.topic, p.pair_id, "jailbreak")
+        for p in prompts.labelled("harmful")
+        for i in range(each)
+    ]
+    return PromptSet("wrapped", (*wrapped, *prompts.prompts))
+
+
+def test_jailbreaks_change_nothing_of_what_is_drawn_from_the_regular_prompts() -> None:
+    plain = pairs(8, 10)
+    drawn, alone = subset(with_jailbreaks(plain, 3), 16, seed=0), subset(plain, 16, seed=0)
+    assert [p for p in drawn if p.group == "regular"] == list(alone.prompts)
+    assert len(drawn.jailbreaks) == 16
+    assert len({p.topic for p in drawn.jailbreaks}) == 8
+
+
+def test_a_jailbreak_is_in_the_half_of_the_request_that_it_wraps() -> None:
+    for topics in (2, 8):
+        found = halves(with_jailbreaks(pairs(topics, 4), 2), seed=1)
+        for half in (found.discovery, found.confirmation):
+            assert {p.pair_id for p in half.jailbreaks} == {p.pair_id for p in half.labelled("harmful")}
+            assert len(half.pairs) == topics * 2
+
+
+def test_a_set_of_jailbreaks_alone_can_be_cut() -> None:
+    only = PromptSet("only", with_jailbreaks(pairs(2, 4), 1).jailbreaks)
+    assert len(subset(only, 3, seed=0)) == 3

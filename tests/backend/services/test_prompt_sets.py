@@ -20,6 +20,16 @@ def test_a_set_comes_back_as_it_was_uploaded(services: Services, prompt_set: Pro
     assert loaded.sha256 == prompt_set.sha256
 
 
+def test_jailbreaks_are_counted_by_themselves_and_come_back_as_such(services: Services) -> None:
+    file = b"prompt,label,pair_id,group\nHi,harmful,1,\nHo,benign,1,\nWrapped hi,harmful,1,jailbreak\nHm,,,\n"
+    stored = services.prompt_sets.create(file, "wrapped.csv")
+    counts = (stored.prompts, stored.harmful, stored.benign, stored.jailbreak, stored.unlabelled, stored.pairs)
+    assert counts == (4, 1, 1, 1, 1, 1)
+    loaded = services.prompt_sets.load(stored.id)
+    assert [prompt.group for prompt in loaded] == ["regular", "regular", "jailbreak", "regular"]
+    assert loaded.sha256 == stored.sha256
+
+
 def test_prompts_are_read_in_the_order_of_the_file(services: Services, prompt_set: PromptSetInfo) -> None:
     found = services.prompt_sets.prompts(prompt_set.id, limit=3, offset=2)
     assert [prompt.id for prompt in found] == ["h1", "b1", "h2"]

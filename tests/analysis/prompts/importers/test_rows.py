@@ -51,6 +51,25 @@ def test_a_pair_has_one_prompt_of_each_label(label):
     assert f"pair '7' has a second {label} prompt (the first is in row 2)" in fault.message
 
 
+def test_a_jailbreak_stands_beside_the_pair_that_it_wraps():
+    rows = "Hi,harmful,7,\nHo,benign,7,regular\nWrapped hi,harmful,7,Jailbreak\nWrapped again,harmful,7,jailbreak\n"
+    prompts = parse_prompts(f"prompt,label,pair_id,group\n{rows}".encode(), "a.csv").prompts
+    assert [p.group for p in prompts] == ["regular", "regular", "jailbreak", "jailbreak"]
+
+
+def test_an_unknown_group_is_named_with_its_row():
+    (fault,) = faults_of("prompt,label,group\nHi,harmful,jailbreak\nHo,harmful,A\n")
+    message = "unknown group 'a'; expected regular or jailbreak, or an empty cell"
+    assert fault == Fault(message, row=3, column="group")
+
+
+@pytest.mark.parametrize(("label", "found"), [("benign", "labelled benign"), ("", "without a label")])
+def test_a_jailbreak_is_labelled_harmful(label, found):
+    (fault,) = faults_of(f"prompt,label,group\nHi,{label},jailbreak\n")
+    message = f"a prompt {found} is in group 'jailbreak'; a jailbreak is labelled harmful"
+    assert fault == Fault(message, row=2, column="group")
+
+
 def test_a_prompt_of_blanks_is_empty():
     (fault,) = faults_of('prompt,label\nHi,benign\n" \t ",harmful\n')
     assert fault == Fault("the prompt is empty; write one or delete the row", row=3, column="prompt")
