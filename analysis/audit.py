@@ -18,6 +18,7 @@ from analysis.errors import WithheldError
 from analysis.evidence.bench import Bench
 from analysis.evidence.confirmation import Confirmed, confirm
 from analysis.evidence.search import Findings, search
+from analysis.evidence.sequence import sequence_reading
 from analysis.evidence.split import Halves, halves, subset
 from analysis.evidence.stability import contrast_stability
 from analysis.interventions import mask
@@ -77,6 +78,11 @@ def audit(
     openings, no_margin = _openings(trace, answers, split)
     benches = _benches(model, split, openings, settings)
     evidence = routing_evidence(trace, split.discovery, seed=settings.seed)
+    reading = clock.time(
+        "sequences",
+        lambda: sequence_reading(model, split.discovery, store, batch_tokens=settings.batch_tokens, seed=settings.seed),
+    )
+    evidence = replace(evidence, sequence=reading)
     load = np.nan_to_num(prompt_window(trace.frequency)).mean(0)
     findings: Findings = clock.time(
         "criteria",

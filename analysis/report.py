@@ -4,7 +4,7 @@ Its shape is published as a JSON Schema; every number that could not be given is
 """
 
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.audit_settings import AuditSettings
+from analysis.criteria import CRITERIA
 from analysis.evidence.bench import Bench
 from analysis.evidence.causal import CausalTest
 from analysis.evidence.confirmation import Confirmed
@@ -78,6 +79,7 @@ def build_report(audited: Audited) -> dict[str, Any]:
         "certificate": audited.trace.certificate.as_dict(),
         "routing": _routing(audited),
         "outcomes": outcomes,
+        "criteria": _criteria(audited.findings),
         "experts": [_expert(audited, ladder) for ladder in ladders],
         "stability": stability_section(audited.stability, audited.split.discovery),
         "flagged": flagged,
@@ -161,6 +163,12 @@ def _routing(audited: Audited) -> dict[str, Any]:
         "jsd": {name: found.overall[name].as_dict() for name in CONTRASTS},
         "per_layer": per_layer,
     }
+
+
+def _criteria(findings: Findings) -> dict[str, dict[str, Any]]:
+    """What each criterion that scored the experts is; `shown` is false for those that tables leave out at first."""
+    infos = {name: asdict(CRITERIA[name][0]) for name in findings.criteria}
+    return {name: {key: info[key] for key in info if key != "name"} for name, info in infos.items()}
 
 
 def _expert(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any]:

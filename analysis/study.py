@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from analysis.criteria import CRITERIA, Criterion, CriterionInfo, Evidence, Scores
+from analysis.criteria import CRITERIA, Criterion, CriterionInfo, Evidence, Rows, Scores
 from analysis.errors import InputError, WithheldError
 from analysis.evidence.bench import Bench
-from analysis.evidence.search import Scan, ablation_scores, with_gradients
+from analysis.evidence.search import Scan, ablation_scores, with_gradients, with_integrated
+from analysis.evidence.sequence import sequence_reading
 from analysis.models import ExpertId, LoadedModel, SeamListener
 from analysis.outcomes.answers import REFUSING, answer, generate_answers, read_generated
 from analysis.outcomes.judges import Judge, load_judge
 from analysis.outcomes.openings import find_openings
-from analysis.prompts.prompt_set import PromptSet
+from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.result import Answer
 from analysis.routing.summary import pair_rows, prompt_window
 from analysis.routing.topic_safety import TopicSafety, topic_safety
@@ -99,15 +100,26 @@ def routing_evidence(trace: Trace, prompts: PromptSet | None = None, *, seed: in
     """What criteria look at, as far as a trace alone can tell. `prompts` bounds it to some of the traced prompts."""
     chosen = _prompts(trace) if prompts is None else prompts
     row = {prompt.id: i for i, prompt in enumerate(trace.prompts)}
-    harmful = np.array([row[p.id] for p in chosen.labelled("harmful")], dtype=np.intp)
-    return Evidence(prompt_window(trace.frequency), harmful, pair_rows(trace, chosen), seed)
+
+    def rows(some: Iterable[Prompt]) -> Rows:
+        return np.array([row[p.id] for p in some], dtype=np.intp)
+
+    return Evidence(
+        prompt_window(trace.frequency),
+        rows(chosen.labelled("harmful")),
+        pair_rows(trace, chosen),
+        seed,
+        benign_rows=rows(chosen.labelled("benign")),
+        jailbreak_rows=rows(chosen.jailbreaks),
+        topics=tuple(p.topic or f"prompt {p.id}" for p in trace.prompts),
+    )
 
 
 def score(trace: Trace, criterion: str, *, bench: Bench | None = None, seed: int = 0) -> Ranking:
     """Rank every expert by a criterion of `CRITERIA`.
 
-    Criteria that look at the behaviour need `bench`, the same prompts with their refusal margin: one backward pass per
-    prompt for a gradient, one forward per prompt and expert for `ablation`. Raises InputError for a name that is not in
+    Criteria that look at more than the trace need `bench`, the same prompts with their refusal margin: one backward
+    pass per prompt for a gradient, 8 for `integrated`, one forward per prompt and expert for `ablation`. Raises InputError for a name that is not in
     the registry, WithheldError when the evidence cannot carry the criterion.
     """
     if criterion not in CRITERIA:
@@ -115,16 +127,14 @@ def score(trace: Trace, criterion: str, *, bench: Bench | None = None, seed: int
     info, function = CRITERIA[criterion]
     evidence = routing_evidence(trace, seed=seed)
     if bench is not None:
-        evidence = with_gradients(evidence, bench, MemoryShards(), silent)
-        if criterion == "ablation":
-            evidence = _with_ablation(evidence, bench)
+        evidence = _with_behaviour(evidence, bench, trace, criterion)
     try:
         found: Criterion = function(evidence)
     except WithheldError as reason:
         if bench is not None:
             raise
         raise WithheldError(
-            f"{reason.message}; if it looks at the behaviour, pass bench=refusal_bench(model, trace)"
+            f"{reason.message}; if it looks at more than the trace, pass bench=refusal_bench(model, trace)"
         ) from None
     return Ranking(info, trace.layers, found.score, found.columns)
 
@@ -190,6 +200,21 @@ def refusal_rate(answers: Iterable[Answer]) -> Interval:
 
 def _prompts(trace: Trace) -> PromptSet:
     return PromptSet("trace", trace.prompts)
+
+
+def _with_behaviour(evidence: Evidence, bench: Bench, trace: Trace, criterion: str) -> Evidence:
+    """The evidence with what `criterion` needs of the model, and no more."""
+    store = MemoryShards()
+    if criterion == "ablation":
+        return _with_ablation(evidence, bench)
+    if criterion == "integrated":
+        return with_integrated(evidence, bench, store)
+    if criterion == "lobotomy":
+        found = sequence_reading(
+            bench.model, _prompts(trace), store, batch_tokens=DEFAULTS.batch_tokens, seed=evidence.seed
+        )
+        return replace(evidence, sequence=found)
+    return with_gradients(evidence, bench, store, silent)
 
 
 def _with_ablation(evidence: Evidence, bench: Bench) -> Evidence:

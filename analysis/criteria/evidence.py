@@ -1,40 +1,64 @@
 """What a criterion is given and what it gives back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from analysis.criteria.sequence_classifier import SequenceReading
 from analysis.routing.summary import PairRows
 
+Rows = npt.NDArray[np.intp]
 Scores = npt.NDArray[np.float64]
+
+
+def _no_rows() -> Rows:
+    return np.empty(0, dtype=np.intp)
 
 
 @dataclass(frozen=True)
 class Evidence:
     """The discovery half, as arrays. `frequency` [prompts, layers, experts] is f in the prompt window.
 
-    `gradient_harmful` and `gradient_benign` [prompts, layers, experts] are g·∂M/∂g; `ablation` [layers, experts] is
-    the mean loss of refusal margin on harmful prompts when the expert alone is zeroed (NaN where not ablated). The
-    three are None when the model has no refusal margin.
+    The rows are places in `frequency`, of the discovery half only; harmful and benign ones are regular prompts, and
+    jailbreaks stand by themselves. `topics` has the cluster of every row of `frequency`.
+
+    `gradient_harmful`, `gradient_benign` and `integrated` (harmful prompts) [prompts, layers, experts] are g·∂M/∂g, the
+    last along the way from no expert output to all of it; `ablation` [layers, experts] is the mean loss of refusal
+    margin on harmful prompts when the expert alone is zeroed (NaN where not ablated). The four are None when the model
+    has no refusal margin. `sequence` is None when there are too few prompts to train on.
     """
 
     frequency: npt.NDArray[np.float32]
-    harmful_rows: npt.NDArray[np.intp]
+    harmful_rows: Rows
     pairs: PairRows
     seed: int
     gradient_harmful: npt.NDArray[np.float32] | None = None
     gradient_benign: npt.NDArray[np.float32] | None = None
     ablation: Scores | None = None
+    benign_rows: Rows = field(default_factory=_no_rows)
+    jailbreak_rows: Rows = field(default_factory=_no_rows)
+    topics: tuple[str, ...] = ()
+    integrated: npt.NDArray[np.float32] | None = None
+    sequence: SequenceReading | None = None
+
+    def clusters(self, rows: Rows) -> list[str] | None:
+        """The topics of `rows`, or None, which lets every prompt stand for itself, where they are fewer than two."""
+        found = [self.topics[row] for row in rows] if self.topics else []
+        return found if len(set(found)) > 1 else None
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """`score` [layers, experts], higher = more suspect; `columns` are what else the criterion says of each expert."""
+    """`score` [layers, experts], higher = more suspect; `columns` are what else the criterion says of each expert.
+
+    `withheld` gives the reason for columns that the evidence cannot carry, under the name of the first of them.
+    """
 
     score: Scores
     columns: dict[str, Scores]
+    withheld: dict[str, str] = field(default_factory=dict)
 
 
 class CriterionFunction(Protocol):
@@ -45,10 +69,11 @@ class CriterionFunction(Protocol):
 
 @dataclass(frozen=True)
 class CriterionInfo:
-    """What a user reads beside a score."""
+    """What a user reads beside a score. `shown` is False for criteria that tables leave out unless asked for all."""
 
     name: str
     summary: str
     window: str
     unit: str
     source: str
+    shown: bool = True

@@ -13,10 +13,10 @@ from itertools import combinations
 import numpy as np
 
 from analysis.evidence.bench import Bench, ExpertSet
-from analysis.interventions import mask
+from analysis.evidence.credit import integrated_credit
 from analysis.models import ExpertId
 from analysis.routing.trace import Progress
-from analysis.shards import Shard, ShardStore
+from analysis.shards import ShardStore
 
 POOL = 16
 BEAM = 4
@@ -60,17 +60,11 @@ def grow(bench: Bench, start: ExpertSet, shards: ShardStore, progress: Progress)
 
 def _pool(bench: Bench, start: ExpertSet, shards: ShardStore) -> list[ExpertId]:
     """The experts with the largest integrated gradient once `start` is ablated."""
-    shard = shards.once("growth-integrated", lambda: Shard({"credit": _credit(bench, start)}))
-    credit = shard.arrays["credit"]
+    credit = integrated_credit(bench, start, shards).mean(0)
     layers = [layer.layer for layer in bench.model.seam.layers]
     order = np.argsort(-credit, axis=None, kind="stable")
     ranked = (ExpertId(layers[i // credit.shape[1]], int(i % credit.shape[1])) for i in order)
     return [expert for expert in ranked if expert not in start][:POOL]
-
-
-def _credit(bench: Bench, start: ExpertSet) -> np.ndarray:
-    credit: np.ndarray = bench.harmful.integrated_gradient(mask(bench.model.seam, start)).mean(0)
-    return credit
 
 
 def _fits(bench: Bench, members: ExpertSet) -> bool:

@@ -3,7 +3,7 @@
 Nothing found here is called safety-critical; `confirmation` has the last word on prompts that were not looked at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from analysis.criteria import CRITERIA, Criterion, Evidence
 from analysis.errors import WithheldError
 from analysis.evidence.bench import Bench, Effects, ExpertSet
 from analysis.evidence.causal import CausalTest, causal_tests
+from analysis.evidence.credit import integrated_credit
 from analysis.evidence.growth import grow
 from analysis.evidence.nulls import by_likeness
 from analysis.models import ExpertId
@@ -66,20 +67,22 @@ def search(
     criterion.
     """
     if bench is None:
-        criteria, withheld = _score(evidence)
+        criteria, withheld = _score(evidence, CRITERIA)
         return Findings(criteria, withheld, None, (), (), ())
-    evidence = with_gradients(evidence, bench, shards, progress)
+    evidence = with_integrated(with_gradients(evidence, bench, shards, progress), bench, shards)
     everyone = _everyone(bench)
     pool = _null_pool(everyone, evidence.seed)
-    first, _ = _score(evidence)
+    first, withheld = _score(evidence, [name for name in CRITERIA if name != "ablation"])
     chosen = everyone if len(everyone) <= SCAN_ALL else tuple(sorted({*_candidates(bench, first, top), *pool}))
     scan = scan_alone(bench, chosen, pool, load, (), shards, progress, seed=evidence.seed, stage="criteria")
     suspects = tuple(e for e in chosen if scan.tests[e].causal)
     if 0 < len(suspects) <= FEW * len(chosen):
         scan = retest(bench, scan, pool, load, suspects, seed=evidence.seed)
         suspects = tuple(e for e in chosen if scan.tests[e].causal)
-    criteria, withheld = _score(replace(evidence, ablation=ablation_scores(evidence, bench, scan)))
-    return Findings(criteria, withheld, scan, suspects, _grown(bench, suspects, shards, progress), pool)
+    last, missing = _score(replace(evidence, ablation=ablation_scores(evidence, bench, scan)), ["ablation"])
+    criteria = {name: found for name in CRITERIA if (found := {**first, **last}.get(name)) is not None}
+    grown = _grown(bench, suspects, shards, progress)
+    return Findings(criteria, {**withheld, **missing}, scan, suspects, grown, pool)
 
 
 def with_gradients(evidence: Evidence, bench: Bench, shards: ShardStore, progress: Progress) -> Evidence:
@@ -91,14 +94,21 @@ def with_gradients(evidence: Evidence, bench: Bench, shards: ShardStore, progres
     return replace(evidence, gradient_harmful=shard.arrays["harmful"], gradient_benign=shard.arrays["benign"])
 
 
-def _score(evidence: Evidence) -> tuple[dict[str, Criterion], dict[str, str]]:
+def with_integrated(evidence: Evidence, bench: Bench, shards: ShardStore) -> Evidence:
+    """The evidence with the integrated gradients of the refusal margin on the bench's harmful prompts."""
+    return replace(evidence, integrated=integrated_credit(bench, (), shards))
+
+
+def _score(evidence: Evidence, names: Iterable[str]) -> tuple[dict[str, Criterion], dict[str, str]]:
     criteria: dict[str, Criterion] = {}
     withheld: dict[str, str] = {}
-    for name, (_, function) in CRITERIA.items():
+    for name in names:
         try:
-            criteria[name] = function(evidence)
+            found = criteria[name] = CRITERIA[name][1](evidence)
         except WithheldError as reason:
             withheld[f"experts.scores.{name}"] = reason.message
+        else:
+            withheld |= {f"experts.details.{name}.{column}": why for column, why in found.withheld.items()}
     return criteria, withheld
 
 
