@@ -134,7 +134,7 @@ def score(trace: Trace, criterion: str, *, bench: Bench | None = None, seed: int
         if bench is not None:
             raise
         raise WithheldError(
-            f"{reason.message}; if it looks at more than the trace, pass bench=refusal_bench(model, trace)"
+            f"{reason.message}; if it looks at the behaviour, pass bench=refusal_bench(model, trace)"
         ) from None
     return Ranking(info, trace.layers, found.score, found.columns)
 

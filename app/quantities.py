@@ -128,6 +128,33 @@ QUANTITIES: Mapping[str, Quantity] = {
         "Π over resamples of the top αE by f, α = 0.1",
         "SAFEx, arXiv 2506.17368; defaults are ExpertScope's",
     ),
+    "integrated": Quantity(
+        "Integrated sensitivity",
+        "The expert's share in the refusal margin, counted on the way from no expert output to all of it: it also "
+        "shows where the margin no longer moves.",
+        "mean over harmful prompts and 8 steps a of g · ∂M/∂g at weights a · g",
+        "Integrated gradients, Sundararajan et al. 2017; the use is ExpertScope's",
+    ),
+    "routehijack": Quantity(
+        "Contrast less general use",
+        "How much more the expert is selected on harmful prompts than on their benign twins, less its use on benign "
+        "prompts.",
+        "Δ − f(benign)²",
+        "RouteHijack, arXiv 2605.02946; prompts in place of answers is ExpertScope's",
+    ),
+    "gatebreaker": Quantity(
+        "Use on harmful prompts",
+        "How often the expert is selected on harmful prompts. A weak baseline: always-busy experts come first.",
+        "mean of f over harmful prompts",
+        "GateBreaker, arXiv 2512.21008",
+    ),
+    "lobotomy": Quantity(
+        "Sequence attribution",
+        "How far the expert's selections speak for a harmful prompt, to a small classifier that sees selections only. "
+        "Near a held-out accuracy of 0.5 it means nothing.",
+        "gradient × input, summed over tokens, mean over harmful prompts held out",
+        "Large Language Lobotomy, arXiv 2602.08741; held-out topics are ExpertScope's",
+    ),
     "ablation": Quantity(
         "Single ablation",
         "How much the refusal margin falls when this expert alone is ablated.",

@@ -42,6 +42,7 @@ STAGES = {
 WITHHELD = {
     "outcomes.masked": "Answers with the flagged experts masked",
     "flagged.effect": "Effect of the flagged set",
+    "experts.details.safex.hcdg": "Harmful prompts against jailbreaks (HCDG, HRCG)",
     "experts.effect": "Effects of single experts",
     "outcomes.margin_harmful": "Refusal margin on harmful prompts",
     "outcomes.margin_benign": "Refusal margin on benign prompts",

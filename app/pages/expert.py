@@ -145,15 +145,30 @@ def _criteria(experts: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> C
     for name in criteria_of(experts):
         rank = ranks(experts, name).get(place)
         title = [QUANTITIES[name].name, " ", info(name)] if name in QUANTITIES else name
-        rows.append(
-            [html.Span(title), formats.number(row["scores"].get(name)), formats.ordinal(rank) if rank else formats.NONE]
-        )
-    rows.append([html.Span(["q-value ", info("q_value")]), formats.number(row.get("q_value"), 2), ""])
-    rows.append([html.Span(["Stability ", info("stability")]), formats.number(row.get("stability")), ""])
-    columns = [Column("Criterion"), Column("Score", numeric=True), Column(f"Rank of {len(experts)}", numeric=True)]
+        score = formats.number(row["scores"].get(name))
+        rows.append([html.Span(title), score, formats.ordinal(rank) if rank else formats.NONE, _beside(row, name)])
+    rows.append([html.Span(["q-value ", info("q_value")]), formats.number(row.get("q_value"), 2), "", ""])
+    rows.append([html.Span(["Stability ", info("stability")]), formats.number(row.get("stability")), "", ""])
+    columns = [
+        Column("Criterion"),
+        Column("Score", numeric=True),
+        Column(f"Rank of {len(experts)}", numeric=True),
+        Column("Beside it"),
+    ]
     return html.Section(
         [html.H2("Criteria"), plain_table(columns, rows, "Scores and ranks by criterion")], className="stack-2"
     )
+
+
+def _beside(row: Mapping[str, Any], criterion: str) -> Component:
+    """What the criterion says beside its score, without the limits of its intervals."""
+    own = {
+        name.removeprefix(f"{criterion}."): value
+        for name, value in row.get("details", {}).items()
+        if name.startswith(f"{criterion}.") and value is not None and not name.endswith(("_low", "_high"))
+    }
+    text = ", ".join(f"{name.replace('_', ' ')} {formats.number(value, 2)}" for name, value in own.items())
+    return html.Span(text or formats.NONE, className="dim small")
 
 
 def _windows(view: ExpertView) -> Component:

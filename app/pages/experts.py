@@ -34,7 +34,8 @@ PAGE = Page("/runs/{run_id}/experts", show)
 
 
 def _experts(finished: Finished, experts: Sequence[Row], visit: Visit) -> Component:
-    run_id, criteria = finished.run.id, criteria_of(experts)
+    run_id, everything = finished.run.id, visit.query.get("criteria") == "all"
+    criteria = criteria_of(experts) if everything else shown_criteria(finished.report, experts)
     columns = [*_columns(), *(_criterion(name) for name in criteria), *_use_columns()]
     return html.Div(
         [
@@ -50,6 +51,7 @@ def _experts(finished: Finished, experts: Sequence[Row], visit: Visit) -> Compon
                 className="spread",
             ),
             _key(criteria),
+            _more(run_id, len(criteria_of(experts)) - len(shown_criteria(finished.report, experts)), everything),
             grid(
                 table_rows(run_id, experts),
                 [_sorted(column, visit.query.get("sort", "rank.asc")) for column in columns],
@@ -88,6 +90,23 @@ def _key(criteria: Sequence[str]) -> Component:
 def criteria_of(experts: Sequence[Row]) -> list[str]:
     """The criteria that scored these experts, in the report's order."""
     return list(dict.fromkeys(name for row in experts for name in row["scores"]))
+
+
+def shown_criteria(report: Row, experts: Sequence[Row]) -> list[str]:
+    """The criteria that the table shows unasked: those that the report does not mark as left out."""
+    about = report.get("criteria", {})
+    return [name for name in criteria_of(experts) if about.get(name, {}).get("shown", True)]
+
+
+def _more(run_id: str, left_out: int, everything: bool) -> Component | None:
+    """The way to all criteria and back; order and filter are not carried over."""
+    if not left_out:
+        return None
+    text = (
+        "Show fewer criteria" if everything else f"Show {formats.plural(left_out, 'more criterion', 'more criteria')}"
+    )
+    href = addresses.run(run_id, "experts", criteria=None if everything else "all")
+    return html.P(dcc.Link(text, href=href), className="small")
 
 
 def ranks(experts: Sequence[Row], criterion: str) -> dict[tuple[int, int], int]:

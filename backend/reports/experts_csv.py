@@ -13,21 +13,22 @@ def experts_csv(report: Mapping[str, Any]) -> str:
     """The report's experts as CSV. Numbers are written in full; an empty cell is a withheld value."""
     experts = report["experts"]
     criteria = list(dict.fromkeys(name for expert in experts for name in expert["scores"]))
-    rows = [_row(expert, criteria) for expert in experts]
+    details = list(dict.fromkeys(name for expert in experts for name in expert.get("details", {})))
+    rows = [_row(expert, criteria, details) for expert in experts]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_columns(criteria))
+    writer.writerow(_columns(criteria, details))
     writer.writerows([_cell(value) for value in row.values()] for row in rows)
     return out.getvalue()
 
 
-def _columns(criteria: list[str]) -> list[str]:
+def _columns(criteria: list[str], details: list[str]) -> list[str]:
     blank: dict[str, Any] = {"scores": {}, "evidence": {}}
-    return list(_row(blank, criteria))
+    return list(_row(blank, criteria, details))
 
 
-def _row(expert: Mapping[str, Any], criteria: list[str]) -> dict[str, Any]:
-    """Column name to value, in the file's order."""
+def _row(expert: Mapping[str, Any], criteria: list[str], details: list[str]) -> dict[str, Any]:
+    """Column name to value, in the file's order; what criteria say beside their scores stands last."""
     return {
         **{name: expert.get(name) for name in ("layer", "expert", "rank", "flagged", "level", "how")},
         **{name: expert["evidence"].get(name) for name in EVIDENCE},
@@ -38,6 +39,7 @@ def _row(expert: Mapping[str, Any], criteria: list[str]) -> dict[str, Any]:
         **_interval(expert, "effect"),
         **{f"null_{name}": (expert.get("null") or {}).get(name) for name in ("mean", "sd", "n")},
         **{name: expert.get(name) for name in ("p_value", "q_value", "stability", "selectivity")},
+        **{name.replace(".", "_"): expert.get("details", {}).get(name) for name in details},
     }
 
 

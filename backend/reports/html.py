@@ -22,13 +22,16 @@ TOP_EXPERTS = 20
 def render_html(report: Mapping[str, Any], routing: RoutingTable) -> str:
     """The report as a page. `routing` gives the heatmaps their cells."""
     experts = report["experts"]
+    scored = list(experts[0]["scores"]) if experts else []
+    hidden = {name for name, about in report.get("criteria", {}).items() if not about.get("shown", True)}
     return _template().render(
         report=report,
         heatmaps=_heatmaps(report, routing),
         topics=topic_picture(report["routing"]["per_layer"]),
         flagged=[expert for expert in experts if expert["flagged"]],
         top=experts[:TOP_EXPERTS],
-        criteria=list(experts[0]["scores"]) if experts else [],
+        criteria=[name for name in scored if name not in hidden],
+        hidden=[name for name in scored if name in hidden],
         rungs=EVIDENCE,
     )
 

@@ -97,3 +97,9 @@ def test_a_plural_follows_its_number() -> None:
 def test_a_time_of_another_year_shows_the_year() -> None:
     assert formats.moment(datetime(2001, 3, 5, 12, tzinfo=UTC)) == "5 Mar 2001"
     assert formats.moment(None) == "—"
+
+
+def test_a_jailbreak_is_named_beside_its_label() -> None:
+    assert formats.prompt_label("harmful", "jailbreak") == "harmful, jailbreak"
+    assert formats.prompt_label("benign", "regular") == "benign"
+    assert formats.prompt_label(None, "regular") == formats.NONE

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from analysis.criteria import CRITERIA
 from app.pages.routing import SHOWN
 from app.quantities import QUANTITIES
 
@@ -20,3 +21,7 @@ def test_every_tip_that_a_page_asks_for_exists(repository: Path) -> None:
     asked = set(re.findall(r'\binfo\("([a-z_]+)"\)', sources)) | set(SHOWN)
     assert len(asked) > 15
     assert asked - set(QUANTITIES) == set()
+
+
+def test_every_criterion_has_its_tip() -> None:
+    assert set(CRITERIA) - set(QUANTITIES) == set()

@@ -176,6 +176,10 @@ def make_report(prompts: PromptSet, table: RoutingTable, flagged: tuple, random:
             if flagged
             else None,
         },
+        "criteria": {
+            name: {"summary": "A score.", "window": "prompt", "unit": "share", "source": "ours", "shown": shown}
+            for name, shown in (("raset", True), ("raset_gradient", True), ("gatebreaker", False), ("ablation", True))
+        },
         "experts": [
             make_expert(table, layer, expert, rank, (layer, expert) in flagged, random)
             for rank, (layer, expert) in enumerate(order, start=1)
@@ -212,8 +216,10 @@ def make_expert(
             "raset": float(random.normal()),
             "raset_gradient": float(random.normal()),
             "safex": None,
+            "gatebreaker": cell("frequency", "harmful"),
             "ablation": float(random.normal()),
         },
+        "details": {"raset.delta": 0.25, "raset.delta_low": 0.125, "raset.q": 0.5},
         "effect": interval(1.5 if flagged else 0.0),
         "ablation": {"margin": interval(1.5), "refusal": interval(0.9)} if flagged else None,
         "null": {"mean": 0.0, "sd": 0.1, "n": 100},

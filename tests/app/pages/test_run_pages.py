@@ -116,6 +116,19 @@ def test_the_experts_table_has_every_expert_with_ranks_by_criterion(
     assert "2 of 24 experts carry refusal" in show(f"/ui/runs/{done.id}/experts")
 
 
+def test_a_weak_baseline_is_a_column_only_where_all_criteria_are_asked_for(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/experts")
+    assert '"headerName": "gatebreaker"' not in page
+    assert "Show 1 more criterion" in page
+    everything = show(f"/ui/runs/{done.id}/experts", "?criteria=all")
+    assert '"headerName": "gatebreaker"' in everything
+    assert "Show fewer criteria" in everything
+
+
+def test_an_expert_page_shows_what_a_criterion_says_beside_its_score(show: Show, done: RunInfo) -> None:
+    assert "delta 0.25, q 0.5" in show(f"/ui/runs/{done.id}/experts/2/5")
+
+
 def test_order_and_filter_of_the_table_come_from_the_address(show: Show, done: RunInfo) -> None:
     page = show(f"/ui/runs/{done.id}/experts", '?sort=q_value.desc&filter={"layer":{"type":"equals","filter":2}}')
     assert '"sort": "desc"' in page

@@ -125,3 +125,11 @@ def test_a_report_with_withheld_parts_can_be_drawn(missing: str) -> None:
 def test_the_page_is_light() -> None:
     result = make_result()
     assert len(render_html(result.report, result.routing)) < 100_000
+
+
+def test_criteria_that_are_not_shown_are_named_below_the_table() -> None:
+    text = render(make_result()).text
+    assert "and the scores by gatebreaker" in text
+    older = make_result()
+    del older.report["criteria"]
+    assert "and the scores by" not in render(older).text

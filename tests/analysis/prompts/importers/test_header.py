@@ -14,8 +14,8 @@ def test_a_header_without_prompt_says_what_was_found_and_what_was_expected():
     message = message_of(b"Question,Category\nHi,x\n")
     assert message.startswith("a.csv: row 1, column 'prompt': there is no such column; found 'question', 'category'; ")
     assert (
-        "expected 'prompt' and, if you have them, label, topic, pair_id, group, id, or the header of a known set (XSTest, "
-        in message
+        "expected 'prompt' and, if you have them, label, topic, pair_id, group, id, "
+        "or the header of a known set (XSTest, " in message
     )
 
 
