@@ -1,8 +1,9 @@
 """A small recurrent classifier that tells harmful from benign prompts by nothing but the experts their tokens chose.
 
 Called by the audit on the discovery half; the `lobotomy` criterion reads its attributions. Large Language Lobotomy
-(arXiv 2602.08741) trains an LSTM over selected ids, and its sizes and optimiser are used here; an embedding for each
-layer's experts and the folds are ours. It runs on the CPU with its own seed, wherever the model lies.
+(arXiv 2602.08741) trains an LSTM over selected ids, and its sizes, batch and epochs are used here. Ours are an
+embedding for each layer's experts, the folds, and a learning rate of 0.01 in place of 0.001, with which a hundred
+prompts teach it nothing in 10 epochs. It runs on the CPU with its own seed, wherever the model lies.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ EMBEDDING = 16
 HIDDEN = 64
 EPOCHS = 10
 BATCH = 16
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 1e-2
 FOLDS = 3
 
 
@@ -107,16 +108,17 @@ def train_classifier(sequences: _Sequences, labels: Tensor, *, seed: int) -> Seq
     """Adam on the cross-entropy with both labels weighted alike; batches of similar length in a seeded order."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        classifier = SequenceClassifier(sequences.slots, sequences.ids.shape[2])
+        # In float64, so that no other order of summation (threads, slots) shows in what it learns.
+        classifier = SequenceClassifier(sequences.slots, sequences.ids.shape[2]).double()
         positive, total = int(labels.sum()), len(labels)
-        weight = torch.tensor(max(1, total - positive) / max(1, positive))
+        weight = torch.tensor(max(1, total - positive) / max(1, positive), dtype=torch.float64)
         loss = nn.BCEWithLogitsLoss(pos_weight=weight)
         optimiser = torch.optim.Adam(classifier.parameters(), lr=LEARNING_RATE)
         for _ in range(EPOCHS):
             for rows in torch.split(torch.randperm(total), BATCH):
                 part = sequences.take(rows)
                 optimiser.zero_grad()
-                loss(classifier.read(classifier.inputs(part.ids), part.lengths), labels[rows].float()).backward()
+                loss(classifier.read(classifier.inputs(part.ids), part.lengths), labels[rows].double()).backward()
                 optimiser.step()
     return classifier.eval().requires_grad_(False)
 
@@ -134,7 +136,7 @@ def attribute(classifier: SequenceClassifier, sequences: _Sequences) -> tuple[Te
         (gradient,) = torch.autograd.grad(logit.sum(), inputs)
         every_slot = gradient @ classifier.embedding.weight.T * classifier.scale
         chosen = every_slot.gather(2, part.ids).flatten(1)
-        credit = torch.zeros(len(rows), sequences.slots + 1).scatter_add_(1, part.ids.flatten(1), chosen)
+        credit = chosen.new_zeros(len(rows), sequences.slots + 1).scatter_add_(1, part.ids.flatten(1), chosen)
         shares.append(credit[:, :-1])
         logits.append(logit.detach())
     return torch.cat(shares), torch.cat(logits)

@@ -1,0 +1,308 @@
+"""Every criterion on a real trace of the shipped `planted`, against a second computation that shares no code with it.
+
+Routing scores are reckoned again in plain Python from the trace's raw counts. Gradients are taken again by another
+road: one unpadded prompt at a time, no seam, each expert's output projection scaled by a factor of its own, and M
+differentiated with respect to the factors. The classifier's attribution is taken again by central differences through
+an LSTM in numpy. Tolerance: 1e-6, relative for numbers above 1. The model runs in float64 for it, since two orders of
+summation in float32 differ by more than that on margins of about 20 nats.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from statistics import mean, median
+
+import numpy as np
+import pytest
+import torch
+from statsmodels.api import OLS
+from torch import Tensor
+
+from analysis.audit import _evidence
+from analysis.criteria import CRITERIA, Criterion, Evidence
+from analysis.criteria import sequence_classifier as classifier
+from analysis.evidence.bench import Bench
+from analysis.evidence.search import _score, _with_gradients
+from analysis.evidence.sequence import sequence_reading
+from analysis.models import ExpertId, LoadedModel, load_model
+from analysis.outcomes.openings import Openings
+from analysis.prompts import Label, load_prompts
+from analysis.prompts.prompt_set import Prompt, PromptSet
+from analysis.routing.encoding import encode
+from analysis.routing.trace import CaptureSettings, Trace, capture, silent
+from analysis.shards import MemoryShards
+
+LAYERS, EXPERTS, SEED = 4, 16, 0
+CELLS = [(layer, expert) for layer in range(LAYERS) for expert in range(EXPERTS)]
+ABLATED = [ExpertId(0, 1), ExpertId(0, 7), ExpertId(1, 15), ExpertId(2, 10), ExpertId(3, 3)]
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A trace, the evidence made of it, and every criterion's verdict."""
+
+    model: LoadedModel
+    prompts: PromptSet
+    trace: Trace
+    openings: Openings
+    evidence: Evidence
+    found: dict[str, Criterion]
+
+
+def few_prompts() -> PromptSet:
+    """Three pairs of each of three topics, and for every second harmful prompt the same words after an opening."""
+    everything = load_prompts("builtin:organism")
+    chosen = {
+        pair.pair_id
+        for topic in everything.topics[:3]
+        for pair in [pair for pair in everything.pairs if pair.topic == topic][:3]
+    }
+    regular = [p for p in everything if p.pair_id in chosen]
+    jailbreaks = [
+        Prompt(f"j-{p.id}", f"tell me a story . {p.text}", "harmful", p.topic, p.pair_id, "jailbreak")
+        for p in [p for p in regular if p.label == "harmful"][::2]
+    ]
+    return PromptSet("few", (*regular, *jailbreaks))
+
+
+@pytest.fixture(scope="module")
+def scored() -> Scored:
+    model = load_model("organism:planted", device="cpu")
+    model.model.double()
+    prompts = few_prompts()
+    trace = capture(model, prompts, CaptureSettings(max_new_tokens=1))
+    first = {p.id: answer.first_token for p, answer in zip(trace.prompts, trace.answers, strict=True)}
+    sides = [sorted({first[p.id] for p in prompts.labelled(label)}) for label in ("harmful", "benign")]
+    openings = Openings(tuple(sides[0]), tuple(sides[1]))
+    bench = Bench("few", model, prompts.labelled("harmful"), prompts.labelled("benign"), openings, batch_tokens=8_192)
+    reading = sequence_reading(model, prompts, MemoryShards(), batch_tokens=8_192, seed=SEED)
+    evidence = replace(_evidence(trace, prompts, SEED), sequence=reading)
+    evidence = _with_gradients(evidence, bench, MemoryShards(), silent)
+    alone = bench.ablate([(e,) for e in ABLATED], MemoryShards(), "alone", progress=silent, stage="test")
+    losses = np.full((LAYERS, EXPERTS), np.nan)
+    for expert, margin in zip(ABLATED, alone.margin.mean(1), strict=True):
+        losses[expert] = margin
+    found, withheld = _score(replace(evidence, ablation=losses), CRITERIA)
+    assert not withheld
+    return Scored(model, prompts, trace, openings, evidence, found)
+
+
+def use(scored: Scored, prompt: Prompt, layer: int, expert: int) -> float:
+    """f in the prompt window, from the raw counts."""
+    row = [p.id for p in scored.trace.prompts].index(prompt.id)
+    return int(scored.trace.selections[row, 0, layer, expert]) / int(scored.trace.tokens[row, 0])
+
+
+def check(scores: np.ndarray, expected: dict[tuple[int, int], float]) -> None:
+    for cell, value in expected.items():
+        assert scores[cell] == pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE), cell
+
+
+def test_raset(scored: Scored) -> None:
+    pairs = scored.prompts.pairs
+    deltas, errors, noise = {}, {}, {}
+    for cell in CELLS:
+        differences = [use(scored, pair.harmful, *cell) - use(scored, pair.benign, *cell) for pair in pairs]
+        deltas[cell] = mean(differences)
+        variance = sum((d - deltas[cell]) ** 2 for d in differences) / (len(pairs) - 1)
+        errors[cell] = sqrt(variance / len(pairs))
+        squares = 0.0
+        for topic in scored.prompts.topics:
+            benign = [use(scored, pair.benign, *cell) for pair in pairs if pair.topic == topic]
+            squares += sum((f - mean(benign)) ** 2 for f in benign)
+        noise[cell] = sqrt(2 * squares / (len(pairs) - len(scored.prompts.topics)))
+    floor = median(errors.values())
+    found = scored.found["raset"]
+    check(found.score, {cell: abs(deltas[cell]) / (errors[cell] + floor) for cell in CELLS})
+    check(found.columns["delta"], deltas)
+    check(found.columns["crs"], {cell: abs(deltas[cell]) - noise[cell] for cell in CELLS})
+
+
+def test_routehijack_and_gatebreaker(scored: Scored) -> None:
+    harmful, benign = scored.prompts.labelled("harmful"), scored.prompts.labelled("benign")
+    busy = {cell: mean(use(scored, p, *cell) for p in harmful) for cell in CELLS}
+    general = {cell: mean(use(scored, p, *cell) for p in benign) for cell in CELLS}
+    check(scored.found["gatebreaker"].score, busy)
+    # every harmful prompt here has its twin, so the mean difference is the difference of the means
+    check(scored.found["routehijack"].score, {cell: busy[cell] - general[cell] - general[cell] ** 2 for cell in CELLS})
+    check(scored.found["routehijack"].columns["general"], general)
+
+
+def shares_of_resamples(scored: Scored, prompts: Sequence[Prompt]) -> dict[tuple[int, int], float]:
+    """How often each expert is its layer's busiest when topics are drawn again; a tenth of 16 experts is one."""
+    topics = list(dict.fromkeys(p.topic for p in prompts))
+    draws = np.random.default_rng(SEED).multinomial(len(topics), [1 / len(topics)] * len(topics), size=100)
+    times = dict.fromkeys(CELLS, 0)
+    for draw in draws.tolist():
+        drawn = [p for p in prompts for _ in range(draw[topics.index(p.topic)])]
+        for layer in range(LAYERS):
+            busiest = max(range(EXPERTS), key=lambda e: round(mean(use(scored, p, layer, e) for p in drawn), 12))
+            times[layer, busiest] += 1
+    return {cell: times[cell] / 100 for cell in CELLS}
+
+
+def test_safex(scored: Scored) -> None:
+    regular, jailbreak = scored.prompts.labelled("harmful"), scored.prompts.jailbreaks
+    stable, wrapped = shares_of_resamples(scored, regular), shares_of_resamples(scored, jailbreak)
+    found = scored.found["safex"]
+    check(found.score, stable)
+    check(found.columns["strict"], {cell: float(share == 1) for cell, share in stable.items()})
+    check(found.columns["stability_jailbreak"], wrapped)
+    check(found.columns["hcdg"], {c: float(stable[c] >= 0.8 and wrapped[c] >= 0.8) for c in CELLS})
+    low = found.columns["margin_low"]
+    check(found.columns["hrcg"], {c: float(stable[c] >= 0.8 > wrapped[c] and low[c] > 0) for c in CELLS})
+
+
+def test_safex_control_margin_is_a_regression_on_the_group_with_topics_as_clusters(scored: Scored) -> None:
+    regular, jailbreak = scored.prompts.labelled("harmful"), scored.prompts.jailbreaks
+    prompts = [*regular, *jailbreak]
+    group = np.array([[1.0, float(i < len(regular))] for i in range(len(prompts))])
+    topics = [scored.prompts.topics.index(p.topic or "") for p in prompts]
+    columns = scored.found["safex"].columns
+    for cell in CELLS[::3]:
+        values = np.array([use(scored, p, *cell) for p in prompts])
+        fitted = OLS(values, group).fit(cov_type="cluster", cov_kwds={"groups": np.array(topics)}, use_t=True)
+        low, high = fitted.conf_int()[1]
+        check(columns["margin"], {cell: fitted.params[1]})
+        check(columns["margin_low"], {cell: low})
+        check(columns["margin_high"], {cell: high})
+
+
+def margin(scored: Scored, tokens: Sequence[int], factors: Tensor) -> Tensor:
+    """M of one prompt with every expert's output projection scaled by its factor [layers, experts]."""
+    model = scored.model.model
+    names = [f"model.layers.{layer}.mlp.experts.down_proj" for layer in range(LAYERS)]
+    scaled = {name: model.get_parameter(name) * factors[layer][:, None, None] for layer, name in enumerate(names)}
+    inputs = {"input_ids": torch.tensor([tokens]), "use_cache": False}
+    logits = torch.func.functional_call(model, scaled, kwargs=inputs).logits[0, -1]
+    odds = [torch.logsumexp(logits[list(ids)], 0) for ids in (scored.openings.refusal, scored.openings.compliance)]
+    return odds[0] - odds[1]
+
+
+def slope(scored: Scored, label: Label, scale: float) -> np.ndarray:
+    """Mean over a side's prompts of ∂M/∂factor where every factor is `scale`: [layers, experts]."""
+    encoded = encode(scored.model, scored.prompts.labelled(label))
+    total = torch.zeros(LAYERS, EXPERTS, dtype=torch.float64)
+    for one in encoded:
+        factors = torch.full((LAYERS, EXPERTS), scale, dtype=torch.float64, requires_grad=True)
+        total += torch.autograd.grad(margin(scored, one.tokens, factors), factors)[0]
+    return (total / len(encoded)).numpy()
+
+
+def test_raset_gradient(scored: Scored) -> None:
+    harmful, benign = (slope(scored, label, 1.0) for label in ("harmful", "benign"))
+    found = scored.found["raset_gradient"]
+    np.testing.assert_allclose(found.score, harmful, rtol=TOLERANCE, atol=TOLERANCE)
+    np.testing.assert_allclose(found.columns["contrast"], harmful - benign, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_integrated(scored: Scored) -> None:
+    steps = [slope(scored, "harmful", (step + 0.5) / 8) for step in range(8)]
+    np.testing.assert_allclose(scored.found["integrated"].score, np.mean(steps, 0), rtol=TOLERANCE, atol=TOLERANCE)
+
+
+@torch.no_grad()
+def test_ablation(scored: Scored) -> None:
+    encoded = encode(scored.model, scored.prompts.labelled("harmful"))
+    for expert in ABLATED:
+        without = torch.ones(LAYERS, EXPERTS, dtype=torch.float64)
+        without[expert] = 0
+        whole = torch.ones_like(without)
+        losses = [float(margin(scored, e.tokens, whole) - margin(scored, e.tokens, without)) for e in encoded]
+        check(scored.found["ablation"].score, {(expert.layer, expert.expert): mean(losses)})
+
+
+@torch.no_grad()
+def chosen_slots(scored: Scored, prompt: Prompt) -> np.ndarray:
+    """1 where a token chose an expert, else 0: [tokens, layers · experts], from plain hooks on one unpadded prompt."""
+    seen: list[np.ndarray] = []
+    blocks = [layer.mlp.experts for layer in scored.model.model.model.layers]
+    handles = [
+        block.register_forward_pre_hook(lambda _m, args, kwargs: seen.append(_ids(args, kwargs)), with_kwargs=True)
+        for block in blocks
+    ]
+    (encoded,) = encode(scored.model, [prompt])
+    scored.model.model(input_ids=torch.tensor([encoded.tokens]), use_cache=False)
+    for handle in handles:
+        handle.remove()
+    slots = np.zeros((len(encoded.tokens), LAYERS * EXPERTS))
+    for layer, ids in enumerate(seen):
+        for token, experts in enumerate(ids):
+            slots[token, layer * EXPERTS + experts] = 1
+    return slots
+
+
+def _ids(args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> np.ndarray:
+    return (kwargs["top_k_index"] if "top_k_index" in kwargs else args[1]).numpy()
+
+
+def logits(weights: dict[str, np.ndarray], slots: np.ndarray) -> np.ndarray:
+    """The classifier's logit for many versions [n, tokens, slots] of one prompt: the LSTM's equations, in float64."""
+    chosen = 2 * LAYERS
+    inputs = slots @ weights["embedding.weight"][:-1] / sqrt(chosen)
+    hidden = cell = np.zeros((len(slots), classifier.HIDDEN))
+    for token in range(slots.shape[1]):
+        gates = inputs[:, token] @ weights["lstm.weight_ih_l0"].T + weights["lstm.bias_ih_l0"]
+        gates = gates + hidden @ weights["lstm.weight_hh_l0"].T + weights["lstm.bias_hh_l0"]
+        enter, keep, fresh, leave = np.split(gates, 4, axis=1)
+        cell = _sigmoid(keep) * cell + _sigmoid(enter) * np.tanh(fresh)
+        hidden = _sigmoid(leave) * np.tanh(cell)
+    return hidden @ weights["read_out.weight"][0] + weights["read_out.bias"][0]
+
+
+def _sigmoid(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-values))
+
+
+def by_differences(weights: dict[str, np.ndarray], slots: np.ndarray) -> dict[tuple[int, int], float]:
+    """Gradient × input by central differences, summed over tokens."""
+    step, shares = 1e-4, dict.fromkeys(CELLS, 0.0)
+    places = [(int(token), int(slot)) for token, slot in zip(*slots.nonzero(), strict=True)]
+    moved = np.repeat(slots[None], 2 * len(places), axis=0)
+    for i, place in enumerate(places):
+        moved[2 * i][place] += step
+        moved[2 * i + 1][place] -= step
+    values = logits(weights, moved)
+    for i, (_, slot) in enumerate(places):
+        shares[divmod(slot, EXPERTS)] += (values[2 * i] - values[2 * i + 1]) / (2 * step)
+    return shares
+
+
+def test_lobotomy(scored: Scored) -> None:
+    """The folds' classifiers are trained again by their seed; everything that is read off them is reckoned anew."""
+    prompts = [p for p in scored.prompts if p.group == "regular"]
+    slots = {p.id: chosen_slots(scored, p) for p in prompts}
+    reading = scored.evidence.sequence
+    assert reading is not None
+    right: dict[str, list[bool]] = {"harmful": [], "benign": []}
+    total = dict.fromkeys(CELLS, 0.0)
+    fold_of = classifier._folds([p.topic or "" for p in prompts], SEED)
+    for fold in range(3):
+        outside = [p for p, f in zip(prompts, fold_of, strict=True) if f != fold]
+        inside = [p for p, f in zip(prompts, fold_of, strict=True) if f == fold]
+        assert not {p.topic for p in inside} & {p.topic for p in outside}
+        weights = trained(scored, slots, outside, fold)
+        for prompt in inside:
+            logit = float(logits(weights, slots[prompt.id][None])[0])
+            assert reading.logit[prompts.index(prompt)] == pytest.approx(logit, abs=TOLERANCE)
+            right[prompt.label or ""].append((logit > 0) == (prompt.label == "harmful"))
+            if prompt.label == "harmful":
+                for cell, share in by_differences(weights, slots[prompt.id]).items():
+                    total[cell] += share / len(scored.prompts.labelled("harmful"))
+    found = scored.found["lobotomy"]
+    check(found.score, total)
+    check(found.columns["held_out_accuracy"], dict.fromkeys(CELLS, mean(mean(hits) for hits in right.values())))
+
+
+def trained(
+    scored: Scored, slots: dict[str, np.ndarray], outside: Sequence[Prompt], fold: int
+) -> dict[str, np.ndarray]:
+    """The weights of one fold's classifier, from the prompts' own selections."""
+    rows = [torch.tensor(slots[p.id].nonzero()[1].reshape(len(slots[p.id]), -1)) for p in outside]
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=LAYERS * EXPERTS)
+    lengths = torch.tensor([len(slots[p.id]) for p in outside])
+    sequences = classifier._Sequences(padded, lengths, LAYERS * EXPERTS)
+    labels = torch.tensor([p.label == "harmful" for p in outside])
+    model = classifier.train_classifier(sequences, labels, seed=SEED + fold)
+    return {name: value.double().numpy() for name, value in model.state_dict().items()}

@@ -1,0 +1,48 @@
+"""Differences between unpaired groups, with topics as units."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.api import OLS
+
+from analysis.errors import InputError
+from analysis.statistics import difference_of_means
+
+
+def test_by_hand() -> None:
+    # left mean 2, right mean 1; pulls per cluster: a −1/2 + 1/2 = 0, b 1/2 − 1/2 = 0 in the first column
+    left, right = np.array([[1.0, 1.0], [3.0, 3.0]]), np.array([[0.0, 2.0], [2.0, 0.0]])
+    found = difference_of_means(left, right, ["a", "b"], ["a", "b"])
+    assert found.estimate.tolist() == [1, 1]
+    assert (found.low[0], found.high[0]) == (1, 1), "what topics share cancels"
+    # second column: pulls −1/2 − 1/2 = −1 and 1; variance 2 · (2/1) · (3/2)
+    half = stats.t.ppf(0.975, 1) * np.sqrt(2 * 2 * 1.5)
+    assert found.high[1] == pytest.approx(1 + half)
+    assert found.n.tolist() == [2, 2]
+
+
+def test_as_a_regression_on_the_group_with_clustered_errors() -> None:
+    rng = np.random.default_rng(5)
+    left, right = rng.normal(size=(17, 3)), rng.normal(size=(9, 3))
+    topics = [rng.integers(0, 6, size=len(side)).tolist() for side in (left, right)]
+    found = difference_of_means(left, right, *topics)
+    group = np.array([[1.0, 1.0]] * len(left) + [[1.0, 0.0]] * len(right))
+    clusters = np.array([*topics[0], *topics[1]])
+    for column in range(3):
+        values = np.concatenate([left, right])[:, column]
+        fitted = OLS(values, group).fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
+        expected = (fitted.params[1], *fitted.conf_int()[1])
+        reached = (found.estimate[column], found.low[column], found.high[column])
+        assert reached == pytest.approx(expected, abs=1e-9)
+
+
+def test_one_cluster_has_no_limits() -> None:
+    found = difference_of_means(np.ones((3, 1)), np.zeros((2, 1)), ["a"] * 3, ["a"] * 2)
+    assert found.estimate.tolist() == [1]
+    assert np.isnan([found.low[0], found.high[0]]).all()
+
+
+@pytest.mark.parametrize("right", [np.ones((0, 2)), np.ones((2, 3))])
+def test_groups_that_cannot_be_compared_are_refused(right: np.ndarray) -> None:
+    with pytest.raises(InputError, match="expected rows in both, and equal columns"):
+        difference_of_means(np.ones((2, 2)), right, ["a", "b"], ["a"] * len(right))
