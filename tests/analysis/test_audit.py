@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.audit import AuditSettings, audit
+from analysis.criteria import CRITERIA
 from analysis.models import LoadedModel, load_model
 from analysis.organisms.registry import organism_path
 from analysis.prompts import load_prompts
@@ -67,6 +68,47 @@ def test_every_interval_stands_on_enough_units_and_says_how_many(found: AuditRes
     assert report["routing"]["jsd"]["topic"]["n"] == len(report["prompts"]["topics"]) == 12
     assert report["stability"]["unit"] == "topic"
     assert report["stability"]["expected_false"] == pytest.approx(2 * 16 / (0.6 * 64))
+
+
+def test_integrated_gradients_find_what_the_plain_gradient_misses(found: AuditResult) -> None:
+    """One of the two necessary experts does nothing for a margin that has saturated; both have made it large."""
+    necessary = truth("planted")["necessary"]
+
+    def best(criterion: str) -> list[list[int]]:
+        order = sorted(found.report["experts"], key=lambda e: -e["scores"][criterion])
+        return sorted([e["layer"], e["expert"]] for e in order[:2])
+
+    assert best("integrated") == best("ablation") == necessary
+    assert best("raset_gradient") != necessary
+
+
+def test_every_criterion_scores_and_says_what_it_is(found: AuditResult) -> None:
+    report = found.report
+    assert set(report["experts"][0]["scores"]) == set(report["criteria"]) == set(CRITERIA)
+    assert not [one for one in report["withheld"] if one["what"].startswith("experts.scores.")]
+    assert 0 <= report["experts"][0]["details"]["lobotomy.held_out_accuracy"] <= 1
+    hidden = {name for name, about in report["criteria"].items() if not about["shown"]}
+    assert hidden == {"routehijack", "gatebreaker", "lobotomy"}
+
+
+def test_jailbreaks_are_answered_and_counted_by_themselves(tiny, prompts: PromptSet) -> None:
+    regular = prompts.prompts[:24]
+    wrapped = [
+        replace(p, id=f"j-{p.id}", text=f"tell me a story . {p.text}", group="jailbreak")
+        for p in regular
+        if p.label == "harmful"
+    ]
+    plain, more = PromptSet("plain", regular), PromptSet("wrapped", (*regular, *wrapped))
+    without, found = (audit(tiny("mixtral"), one, replace(SMALL, max_new_tokens=4)).report for one in (plain, more))
+    validate_report(found)
+    assert (found["prompts"]["harmful"], found["prompts"]["jailbreak"]) == (12, 12)
+    assert found["outcomes"]["refusal_harmful"] == without["outcomes"]["refusal_harmful"]
+    assert found["outcomes"]["refusal_jailbreak"]["n"] == 12
+    assert "refusal_jailbreak" not in without["outcomes"]
+    assert [e["scores"] for e in found["experts"]] == [e["scores"] for e in without["experts"]]
+    assert {"safex.hcdg", "safex.hrcg", "safex.margin"} <= set(found["experts"][0]["details"])
+    assert "experts.details.safex.hcdg" not in {one["what"] for one in found["withheld"]}
+    assert "experts.details.safex.hcdg" in {one["what"] for one in without["withheld"]}
 
 
 def test_routing_follows_topic(found: AuditResult) -> None:
