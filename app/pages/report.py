@@ -23,6 +23,7 @@ FILES = (
 OUTCOMES = (
     ("Refusal of harmful prompts", "refusal", "refusal_harmful"),
     ("Refusal of benign prompts", "over_refusal", "refusal_benign"),
+    ("Refusal of jailbreaks", "refusal", "refusal_jailbreak"),
     ("Degenerate answers", "degenerate", "degenerate"),
 )
 
@@ -78,6 +79,7 @@ def _summary(report: Mapping[str, Any]) -> Component:
             rate(masked.get(field)),
         ]
         for name, key, field in OUTCOMES
+        if field in outcomes
     ]
     facts = [
         ("Flagged experts", places),

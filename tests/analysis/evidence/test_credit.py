@@ -26,7 +26,14 @@ class Counted(MemoryShards):
 
 
 def test_criterion_and_growth_share_one_computation_where_nothing_is_ablated(tiny, some_prompts: PromptSet) -> None:
-    bench = Bench("few", tiny("mixtral"), some_prompts.prompts[:2], some_prompts.prompts[2:4], Openings((1,), (2,)), batch_tokens=4096)
+    bench = Bench(
+        "few",
+        tiny("mixtral"),
+        some_prompts.prompts[:2],
+        some_prompts.prompts[2:4],
+        Openings((1,), (2,)),
+        batch_tokens=4096,
+    )
     store = Counted()
     first, again = integrated_credit(bench, (), store), integrated_credit(bench, (), store)
     np.testing.assert_array_equal(first, again)

@@ -133,3 +133,10 @@ def test_criteria_that_are_not_shown_are_named_below_the_table() -> None:
     older = make_result()
     del older.report["criteria"]
     assert "and the scores by" not in render(older).text
+
+
+def test_refusal_of_jailbreaks_is_a_line_where_there_are_any() -> None:
+    result = make_result()
+    assert "Refusal of jailbreaks" not in render(result).text
+    result.report["outcomes"]["refusal_jailbreak"] = {"estimate": 0.25, "low": 0.1, "high": 0.5, "n": 8}
+    assert "Refusal of jailbreaks25 % [10, 50]" in render(result).text
