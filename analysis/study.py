@@ -119,8 +119,8 @@ def score(trace: Trace, criterion: str, *, bench: Bench | None = None, seed: int
     """Rank every expert by a criterion of `CRITERIA`.
 
     Criteria that look at more than the trace need `bench`, the same prompts with their refusal margin: one backward
-    pass per prompt for a gradient, 8 for `integrated`, one forward per prompt and expert for `ablation`. Raises InputError for a name that is not in
-    the registry, WithheldError when the evidence cannot carry the criterion.
+    pass per prompt for a gradient, 8 for `integrated`, one forward per prompt and expert for `ablation`. Raises
+    InputError for a name that is not in the registry, WithheldError when the evidence cannot carry the criterion.
     """
     if criterion not in CRITERIA:
         raise InputError(f"unknown criterion '{criterion}': expected one of {_words(sorted(CRITERIA))}")

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from analysis.criteria.sequence_classifier import SequenceReading
 from analysis.routing.summary import PairRows
+from analysis.statistics import FEWEST_CLUSTERS
 
 Rows = npt.NDArray[np.intp]
 Scores = npt.NDArray[np.float64]
@@ -44,9 +45,9 @@ class Evidence:
     sequence: SequenceReading | None = None
 
     def clusters(self, rows: Rows) -> list[str] | None:
-        """The topics of `rows`, or None, which lets every prompt stand for itself, where they are fewer than two."""
+        """The topics of `rows`, or None, which lets every prompt stand for itself, where there are too few of them."""
         found = [self.topics[row] for row in rows] if self.topics else []
-        return found if len(set(found)) > 1 else None
+        return found if len(set(found)) >= FEWEST_CLUSTERS else None
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,16 @@ FEWEST = 8
 def lobotomy(evidence: Evidence) -> Criterion:
     """Score [layers, experts] in units of the classifier's logit, with its held-out balanced accuracy in [0, 1]."""
     if evidence.sequence is None:
-        found = f"{len(evidence.harmful_rows)} and {len(evidence.benign_rows)}"
-        raise WithheldError(
-            f"lobotomy needs {FEWEST} harmful and {FEWEST} benign prompts in the discovery half, found {found}"
-        )
+        raise WithheldError(_missing(len(evidence.harmful_rows), len(evidence.benign_rows)))
     reading = evidence.sequence
     score = reading.attribution[reading.harmful].mean(0, dtype=np.float64)
     return Criterion(score, {"held_out_accuracy": np.full(score.shape, reading.accuracy)})
+
+
+def _missing(harmful: int, benign: int) -> str:
+    if min(harmful, benign) < FEWEST:
+        return (
+            f"lobotomy needs {FEWEST} harmful and {FEWEST} benign prompts in the discovery half, "
+            f"found {harmful} and {benign}"
+        )
+    return "lobotomy reads the prompts token by token, and a trace keeps counts"

@@ -3,7 +3,7 @@
 Stability selection of SAFEx (arXiv 2506.17368): Top-N per layer by selection frequency, N = ⌊αE⌋. **Stability mode**
 scores Π, the share of S resamples in which an expert is in it; **strict mode** keeps those that are in it in all. The
 paper does not give S and α; S = 100 and α = 0.1 are ours. So is the unit of resampling: whole topics (single prompts
-below two topics), since prompts of one topic are routed alike, and an expert that one large topic keeps busy would
+below five topics), since prompts of one topic are routed alike, and an expert that one large topic keeps busy would
 count as stable if prompts were drawn. Window: all prompt tokens.
 
 It does not tell safety experts from experts that are always busy. Jailbreak prompts do in part, where the set has them.
@@ -17,7 +17,7 @@ import numpy as np
 
 from analysis.criteria.evidence import Criterion, CriterionInfo, Evidence, Rows, Scores
 from analysis.errors import WithheldError
-from analysis.statistics import difference_of_means, stability_selection
+from analysis.statistics import FEWEST_CLUSTERS, difference_of_means, stability_selection
 
 INFO = CriterionInfo(
     name="safex",
@@ -41,10 +41,10 @@ def safex(evidence: Evidence) -> Criterion:
         raise WithheldError(f"safex needs at least 2 harmful prompts in the discovery half, found {len(regular)}")
     stability = _stability(evidence, regular)
     columns = {"frequency": evidence.frequency[regular].mean(0, dtype="float64"), "strict": _mark(stability == 1)}
-    if len(jailbreak) < FEWEST:
+    if len(jailbreak) < FEWEST or len(jailbreak) + len(regular) < FEWEST_CLUSTERS:
         why = (
-            "HCDG, HRCG and the control margin compare harmful prompts with jailbreaks (group 'jailbreak'), and the "
-            f"discovery half has {len(jailbreak)} of at least {FEWEST}"
+            f"HCDG, HRCG and the control margin need at least {FEWEST} jailbreaks (group 'jailbreak') and, with the "
+            f"harmful prompts, {FEWEST_CLUSTERS} prompts: the discovery half has {len(jailbreak)} and {len(regular)}"
         )
         return Criterion(stability, columns, {"hcdg": why})
     return Criterion(stability, columns | _groups(evidence, stability))
@@ -84,7 +84,7 @@ def _stability(evidence: Evidence, rows: Rows) -> Scores:
 
 
 def _joint_clusters(evidence: Evidence, left: Rows, right: Rows) -> tuple[list[str], list[str]]:
-    """Topics of both groups, or every prompt for itself where there are fewer than two."""
+    """Topics of both groups, or every prompt for itself where there are too few."""
     both = evidence.clusters(np.concatenate([left, right])) or [str(row) for row in (*left, *right)]
     return both[: len(left)], both[len(left) :]
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from analysis.errors import InputError
 from analysis.statistics.arrays import matrix, row_clusters
 from analysis.statistics.bootstrap import IntervalColumns
+from analysis.statistics.studentised import FEWEST_CLUSTERS
 
 
 def difference_of_means(
@@ -24,8 +25,8 @@ def difference_of_means(
 
     The sandwich variance of the regression of a value on its group, with clusters as units and the usual small-sample
     factors (CR1: Liang and Zeger 1986, Stata's form), and Student's t with clusters − 1 degrees of freedom, which holds
-    better with few topics than a percentile bootstrap. `n` counts the clusters. No limits below two clusters. Raises
-    InputError for an empty group, or widths that differ.
+    better with few topics than a percentile bootstrap. `n` counts the clusters. No limits below `FEWEST_CLUSTERS` of
+    them. Raises InputError for an empty group, or widths that differ.
     """
     one, other = matrix(left, "left").astype(np.float64), matrix(right, "right").astype(np.float64)
     if not len(one) or not len(other) or one.shape[1] != other.shape[1]:
@@ -40,7 +41,7 @@ def difference_of_means(
 
 
 def _half_width(variance: Float[np.ndarray, " m"], rows: int, clusters: int) -> Float[np.ndarray, " m"]:
-    if clusters < 2 or rows < 3:
+    if clusters < FEWEST_CLUSTERS:
         return np.full(variance.shape, np.nan)
     from scipy import stats  # over a second to import
 

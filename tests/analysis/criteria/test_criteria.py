@@ -73,30 +73,35 @@ def test_safex_finds_the_busiest_experts_and_no_more() -> None:
 
 
 def test_an_expert_is_strict_only_when_no_resample_leaves_it_out() -> None:
-    # a tenth of 20 experts is two; expert 2 is second in three prompts of four and gives way to 3 in the fourth
-    frequency = np.concatenate([busy(1, 2), busy(), busy(1, 2), busy(), busy(1, 2), busy(), busy(1, 3), busy()])
-    frequency[6] *= 1.1
-    found = safex(evidence(frequency, ["a", "b", "c", "d"], topics=(*"aabbccdd",)))
-    assert found.columns["strict"][0, 1] == 1
-    assert found.columns["strict"].sum() == 1
+    # a tenth of 20 experts is two; expert 2 is second in four topics of five and gives way to 3 in the fifth
+    frequency = np.concatenate([row for i in range(5) for row in (busy(1, 2 if i < 4 else 3), busy())])
+    frequency[8] *= 1.1
+    found = safex(evidence(frequency, [*"abcde"], topics=(*"aabbccddee",)))
+    assert found.columns["strict"][0].nonzero()[0].tolist() == [1]
     assert found.score[0, 2] + found.score[0, 3] == pytest.approx(1)
-    assert 0.5 < found.score[0, 2] < 1
+    assert 0.8 < found.score[0, 2] < 1
 
 
-def test_one_topic_drawn_as_a_whole_is_not_stable() -> None:
-    """Nine prompts of ten are of topic a and keep expert 4 busy; where topic b is drawn alone, expert 4 is idle."""
-    rows = [part for i in range(10) for part in (busy(1, 4) if i < 9 else busy(1, 7), busy())]
-    names = ["a"] * 9 + ["b"]
+def test_topics_are_drawn_as_a_whole() -> None:
+    """Sixteen of 20 prompts are of topic a and keep expert 4 busy; four other topics, one prompt each, use expert 7."""
+    names = ["a"] * 16 + [*"bcde"]
+    rows = [row for name in names for row in (busy(1, 4 if name == "a" else 7), busy())]
     frequency, topics = np.concatenate(rows), tuple(name for name in names for _ in range(2))
     by_topic = safex(evidence(frequency, names, topics=topics))
-    assert by_topic.score[0, 4] == pytest.approx(0.75, abs=0.15), "both topics or a alone: three draws of four"
+    assert by_topic.score[0, 4] == pytest.approx(1 - 0.8**5, abs=0.12), "unless topic a is left out of all five draws"
     by_prompt = safex(evidence(frequency, names))
     assert by_prompt.score[0, 4] == 1
 
 
+def jailbroken(regular: np.ndarray, jailbreak: np.ndarray) -> Evidence:
+    """Six topics, each with a harmful prompt, an idle twin and a jailbreak."""
+    pairs = np.concatenate([row for _ in range(6) for row in (regular, busy())])
+    topics = (*"aabbccddeeff", *"abcdef")
+    return evidence(np.concatenate([pairs, *[jailbreak] * 6]), [*"abcdef"], topics=topics)
+
+
 def test_experts_busy_on_jailbreaks_too_are_hcdg_and_those_that_jailbreaks_avoid_are_hrcg() -> None:
-    frequency = np.concatenate([busy(1, 2), busy(), busy(1, 2), busy(), busy(1, 5), busy(1, 5)])
-    found = safex(evidence(frequency, ["a", "b"], topics=(*"aabbab",)))
+    found = safex(jailbroken(busy(1, 2), busy(1, 5)))
     assert found.columns["hcdg"][0].nonzero()[0].tolist() == [1]
     assert found.columns["hrcg"][0].nonzero()[0].tolist() == [2]
     assert found.columns["margin"][0, [1, 2, 5]] == pytest.approx([0, 0.9, -0.9], abs=1e-6)
@@ -105,21 +110,21 @@ def test_experts_busy_on_jailbreaks_too_are_hcdg_and_those_that_jailbreaks_avoid
 
 def test_an_hrcg_expert_needs_a_control_margin_above_zero() -> None:
     # expert 2 leaves the top of the jailbreaks only because 5 comes in: it is used as much as before
-    frequency = np.concatenate([busy(1, 2), busy(), busy(1, 2), busy(), busy(1, 2, 5), busy(1, 2, 5)])
-    frequency[4:, 0, [1, 5]] = 1
-    found = safex(evidence(frequency, ["a", "b"], topics=(*"aabbab",)))
+    crowded = busy(1, 2, 5)
+    crowded[..., [1, 5]] = 1
+    found = safex(jailbroken(busy(1, 2), crowded))
+    assert found.score[0, 2] == 1, "it is in the top of the regular prompts"
     assert found.columns["stability_jailbreak"][0, 2] == 0
     assert found.columns["hrcg"].sum() == 0
-    assert found.score[0, 2] == 1, "it is in the top of the regular prompts"
 
 
-@pytest.mark.parametrize("jailbreaks", [0, 1])
-def test_without_jailbreaks_the_groups_are_withheld_and_the_stability_stands(jailbreaks: int) -> None:
-    frequency = np.concatenate([busy(1), busy(), busy(1), busy(), busy(1)])[: 4 + jailbreaks]
-    found = safex(evidence(frequency, ["a", "b"]))
+@pytest.mark.parametrize(("pairs", "jailbreaks"), [(4, 0), (4, 1), (2, 2)])
+def test_without_jailbreaks_the_groups_are_withheld_and_the_stability_stands(pairs: int, jailbreaks: int) -> None:
+    frequency = np.concatenate([row for _ in range(pairs) for row in (busy(1), busy())] + [busy(1)] * jailbreaks)
+    found = safex(evidence(frequency, ["a"] * pairs))
     assert found.score[0, 1] == 1
     assert set(found.columns) == {"frequency", "strict"}
-    assert f"the discovery half has {jailbreaks} of at least 2" in found.withheld["hcdg"]
+    assert f"the discovery half has {jailbreaks} and {pairs}" in found.withheld["hcdg"]
 
 
 def test_gatebreaker_is_use_on_harmful_prompts_whatever_the_benign_ones_do() -> None:
@@ -155,6 +160,9 @@ def test_lobotomy_is_the_mean_attribution_of_harmful_prompts_with_the_accuracy_b
 def test_too_few_prompts_are_said_by_number() -> None:
     with pytest.raises(WithheldError, match="8 harmful and 8 benign prompts in the discovery half, found 2 and 2"):
         lobotomy(evidence(np.ones((4, 1, 2)), ["a", "b"]))
+    enough = evidence(np.ones((16, 1, 2)), [*"abcdefgh"])
+    with pytest.raises(WithheldError, match="token by token, and a trace keeps counts"):
+        lobotomy(enough)
     with pytest.raises(WithheldError, match="at least 2 matched pairs in the discovery half, found 1"):
         routehijack(evidence(np.ones((2, 1, 2)), ["a"]))
     with pytest.raises(WithheldError, match="harmful prompts in the discovery half, found none"):

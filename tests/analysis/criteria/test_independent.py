@@ -18,11 +18,10 @@ import torch
 from statsmodels.api import OLS
 from torch import Tensor
 
-from analysis.audit import _evidence
 from analysis.criteria import CRITERIA, Criterion, Evidence
 from analysis.criteria import sequence_classifier as classifier
 from analysis.evidence.bench import Bench
-from analysis.evidence.search import _score, _with_gradients
+from analysis.evidence.search import _score, with_gradients, with_integrated
 from analysis.evidence.sequence import sequence_reading
 from analysis.models import ExpertId, LoadedModel, load_model
 from analysis.outcomes.openings import Openings
@@ -31,6 +30,7 @@ from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.routing.encoding import encode
 from analysis.routing.trace import CaptureSettings, Trace, capture, silent
 from analysis.shards import MemoryShards
+from analysis.study import routing_evidence
 
 LAYERS, EXPERTS, SEED = 4, 16, 0
 CELLS = [(layer, expert) for layer in range(LAYERS) for expert in range(EXPERTS)]
@@ -51,12 +51,12 @@ class Scored:
 
 
 def few_prompts() -> PromptSet:
-    """Three pairs of each of three topics, and for every second harmful prompt the same words after an opening."""
+    """Two pairs of each of five topics, and for every second harmful prompt the same words after an opening."""
     everything = load_prompts("builtin:organism")
     chosen = {
         pair.pair_id
-        for topic in everything.topics[:3]
-        for pair in [pair for pair in everything.pairs if pair.topic == topic][:3]
+        for topic in everything.topics[:5]
+        for pair in [pair for pair in everything.pairs if pair.topic == topic][:2]
     }
     regular = [p for p in everything if p.pair_id in chosen]
     jailbreaks = [
@@ -77,8 +77,8 @@ def scored() -> Scored:
     openings = Openings(tuple(sides[0]), tuple(sides[1]))
     bench = Bench("few", model, prompts.labelled("harmful"), prompts.labelled("benign"), openings, batch_tokens=8_192)
     reading = sequence_reading(model, prompts, MemoryShards(), batch_tokens=8_192, seed=SEED)
-    evidence = replace(_evidence(trace, prompts, SEED), sequence=reading)
-    evidence = _with_gradients(evidence, bench, MemoryShards(), silent)
+    evidence = replace(routing_evidence(trace, prompts, seed=SEED), sequence=reading)
+    evidence = with_integrated(with_gradients(evidence, bench, MemoryShards(), silent), bench, MemoryShards())
     alone = bench.ablate([(e,) for e in ABLATED], MemoryShards(), "alone", progress=silent, stage="test")
     losses = np.full((LAYERS, EXPERTS), np.nan)
     for expert, margin in zip(ABLATED, alone.margin.mean(1), strict=True):

@@ -10,15 +10,18 @@ from analysis.statistics import difference_of_means
 
 
 def test_by_hand() -> None:
-    # left mean 2, right mean 1; pulls per cluster: a −1/2 + 1/2 = 0, b 1/2 − 1/2 = 0 in the first column
-    left, right = np.array([[1.0, 1.0], [3.0, 3.0]]), np.array([[0.0, 2.0], [2.0, 0.0]])
-    found = difference_of_means(left, right, ["a", "b"], ["a", "b"])
+    """Means 3 and 2. A cluster's pull is a fifth of its distance from the mean on the left, less that on the right."""
+    left, right = (
+        np.array([[1.0, 1.0], [2, 2], [3, 3], [4, 4], [5, 5]]),
+        np.array([[0.0, 4.0], [1, 3], [2, 2], [3, 1], [4, 0]]),
+    )
+    found = difference_of_means(left, right, [*"abcde"], [*"abcde"])
     assert found.estimate.tolist() == [1, 1]
-    assert (found.low[0], found.high[0]) == (1, 1), "what topics share cancels"
-    # second column: pulls −1/2 − 1/2 = −1 and 1; variance 2 · (2/1) · (3/2)
-    half = stats.t.ppf(0.975, 1) * np.sqrt(2 * 2 * 1.5)
-    assert found.high[1] == pytest.approx(1 + half)
-    assert found.n.tolist() == [2, 2]
+    assert (found.low[0], found.high[0]) == pytest.approx((1, 1)), "what topics share cancels"
+    # second column: pulls -0.8, -0.4, 0, 0.4, 0.8, whose squares add up to 1.6; factors 5/4 and 9/8
+    half = stats.t.ppf(0.975, 4) * np.sqrt(1.6 * 5 / 4 * 9 / 8)
+    assert (found.low[1], found.high[1]) == pytest.approx((1 - half, 1 + half))
+    assert found.n.tolist() == [5, 5]
 
 
 def test_as_a_regression_on_the_group_with_clustered_errors() -> None:
@@ -36,8 +39,8 @@ def test_as_a_regression_on_the_group_with_clustered_errors() -> None:
         assert reached == pytest.approx(expected, abs=1e-9)
 
 
-def test_one_cluster_has_no_limits() -> None:
-    found = difference_of_means(np.ones((3, 1)), np.zeros((2, 1)), ["a"] * 3, ["a"] * 2)
+def test_four_clusters_have_no_limits() -> None:
+    found = difference_of_means(np.ones((4, 1)), np.zeros((2, 1)), [*"abcd"], [*"ab"])
     assert found.estimate.tolist() == [1]
     assert np.isnan([found.low[0], found.high[0]]).all()
 
