@@ -113,7 +113,7 @@ def test_prompts_bound_whose_pairs_count(trace: Trace, prompts: PromptSet) -> No
     assert len(routing_evidence(trace, none).harmful_rows) == 0
 
 
-@pytest.mark.parametrize("name", ["raset", "safex"])
+@pytest.mark.parametrize("name", ["raset", "safex", "routehijack", "gatebreaker"])
 def test_a_criterion_of_routing_needs_nothing_but_the_trace(trace: Trace, name: str) -> None:
     found = score(trace, name)
     assert (found.info.name, found.score.shape, found.layers) == (name, (4, 16), (0, 1, 2, 3))
@@ -135,6 +135,18 @@ def test_ablation_ranks_the_necessary_experts_first(trace: Trace, bench: Bench) 
     assert set(found.top(2)) == set(necessary())
     loss = bench.ablate([(one,) for one in found.top(2)]).margin.mean(1)
     np.testing.assert_allclose([row["ablation"] for row in found.rows(2)], loss, rtol=1e-6)
+
+
+def test_integrated_gradients_rank_the_necessary_experts_first(trace: Trace, bench: Bench) -> None:
+    assert set(score(trace, "integrated", bench=bench).top(2)) == set(necessary())
+
+
+def test_lobotomy_reads_the_prompts_with_the_model_of_the_bench(trace: Trace, bench: Bench) -> None:
+    with pytest.raises(WithheldError, match=r"a trace keeps counts; .*pass bench="):
+        score(trace, "lobotomy")
+    found = score(trace, "lobotomy", bench=bench)
+    assert 0 <= found.columns["held_out_accuracy"][0, 0] <= 1
+    assert (found.score != 0).any()
 
 
 def test_the_gradient_is_that_of_the_bench(trace: Trace, bench: Bench) -> None:
