@@ -72,10 +72,10 @@ def build_report(audited: Audited) -> dict[str, Any]:
         "verdict": verdict_section(
             flagged, outcomes, audited.findings, audited.confirmed, audited.split, audited.no_margin
         ),
-        "model": _model(audited),
+        "model": model_section(audited.model),
         "prompts": _prompts(audited),
         "settings": _settings(audited),
-        "software": _software(),
+        "software": software_section(),
         "certificate": audited.trace.certificate.as_dict(),
         "routing": _routing(audited),
         "outcomes": outcomes,
@@ -95,8 +95,9 @@ def build_report(audited: Audited) -> dict[str, Any]:
     return {**report, "withheld": withheld}
 
 
-def _model(audited: Audited) -> dict[str, Any]:
-    model, description = audited.model, audited.model.description.as_dict()
+def model_section(model: LoadedModel) -> dict[str, Any]:
+    """What a document says of the model that it is about."""
+    description = model.description.as_dict()
     names = (
         "ref",
         "revision",
@@ -139,7 +140,8 @@ def _settings(audited: Audited) -> dict[str, Any]:
     return {**settings.__dict__, "windows": {"criteria": "prompt", "behaviour": "first answer token"}}
 
 
-def _software() -> dict[str, Any]:
+def software_section() -> dict[str, Any]:
+    """The versions that a document was made with."""
     names = ("torch", "transformers", "peft", "expertscope")
     return {"python": platform.python_version(), **{name: _version(name) for name in names}}
 

@@ -1,10 +1,9 @@
 """The one place that hooks a model: between the routers' choice and the experts' work.
 
 A hook before the experts work sees the selection and the weights that are really applied and may replace the weights;
-a hook on each router sees its logits and may take experts out of the choice. Which modules those are is the adapter's
-affair. Tracing, masking and
-attribution are listeners here; nothing else in ExpertScope registers a hook. The seam knows nothing of prompts or
-counts.
+hooks on each router see what it is handed and what it scores, and may take experts out of the choice. Which modules
+those are is the adapter's affair. Tracing, masking and attribution are listeners here; nothing else in ExpertScope
+registers a hook. The seam knows nothing of prompts or counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,9 @@ class SeamListener:
 
     def on_forward(self, phase: Phase, input_ids: Tensor) -> None:
         """A forward pass of the whole model begins; `input_ids` is [batch, tokens of this pass]."""
+
+    def on_router_input(self, layer: MoeLayer, states: Tensor) -> None:
+        """The router of `layer` is about to score `states`, [tokens, hidden]."""
 
     def on_router(self, layer: MoeLayer, logits: Tensor, choice: Tensor | None) -> None:
         """The router of `layer` has scored its tokens; `choice` is the selection it returned, where it returns one."""
@@ -76,6 +78,8 @@ class Seam:
                 exclusion = _ExclusionHook(self, layer)
                 yield layer.router.register_forward_pre_hook(exclusion.enter)
                 yield layer.router.register_forward_hook(exclusion.leave, always_call=True)
+            if "on_router_input" in overridden:
+                yield layer.router.register_forward_pre_hook(partial(self._routing, layer), with_kwargs=True)
             if "on_router" in overridden:
                 yield layer.router.register_forward_hook(partial(self._routed, layer))
             yield from layer.adapter.watch(layer, partial(self._selected, layer))
@@ -86,6 +90,11 @@ class Seam:
         self.phase = "decode" if cache is not None and cache.get_seq_length() > 0 else "prompt"
         for listener in self.listeners:
             listener.on_forward(self.phase, input_ids)
+
+    def _routing(self, layer: MoeLayer, _router: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        states = layer.adapter.router_input(layer, args, kwargs)
+        for listener in self.listeners:
+            listener.on_router_input(layer, states)
 
     def _routed(self, layer: MoeLayer, _router: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
         logits, choice = layer.adapter.logits(layer, output), layer.adapter.choice(layer, output)

@@ -105,6 +105,11 @@ class Adapter:
         logits: Tensor = output[0] if isinstance(output, tuple) else output
         return logits.reshape(-1, layer.experts)
 
+    def router_input(self, layer: MoeLayer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        """The states that the router of `layer` is handed to score, [tokens, hidden]: its first argument."""
+        states: Tensor = args[0] if args else next(iter(kwargs.values()))
+        return states.reshape(-1, states.shape[-1])
+
     def choice(self, layer: MoeLayer, output: Any) -> Tensor | None:
         """The selection in what the router returned, [tokens, top_k], or None where it returns none."""
         return output[2] if isinstance(output, tuple) and len(output) > 2 else None
