@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from analysis.audit import AuditSettings
     from analysis.audit import audit as run_audit
     from analysis.criteria import CRITERIA, Criterion, CriterionInfo, Evidence
+    from analysis.detectors import DETECTORS, Detector, DetectorInfo
+    from analysis.detectors.detection import Detection, detect
+    from analysis.detectors.trained import TrainedDetector, load_detector
     from analysis.evidence.bench import Bench, Effects
     from analysis.evidence.split import Halves, halves
     from analysis.interventions import mask
@@ -35,6 +38,9 @@ else:
     _NAMES = {
         "analysis.audit": "AuditSettings run_audit",
         "analysis.criteria": "CRITERIA Criterion CriterionInfo Evidence",
+        "analysis.detectors": "DETECTORS Detector DetectorInfo",
+        "analysis.detectors.detection": "Detection detect",
+        "analysis.detectors.trained": "TrainedDetector load_detector",
         "analysis.evidence.bench": "Bench Effects",
         "analysis.evidence.split": "Halves halves",
         "analysis.interventions": "mask",
@@ -70,6 +76,7 @@ else:
 
 __all__ = [
     "CRITERIA",
+    "DETECTORS",
     "Answer",
     "AuditResult",
     "AuditSettings",
@@ -78,6 +85,9 @@ __all__ = [
     "Certificate",
     "Criterion",
     "CriterionInfo",
+    "Detection",
+    "Detector",
+    "DetectorInfo",
     "Effects",
     "Evidence",
     "ExpertId",
@@ -93,14 +103,17 @@ __all__ = [
     "SeamListener",
     "TopicSafety",
     "Trace",
+    "TrainedDetector",
     "answer_prompts",
     "builtin_names",
     "capture",
     "contrasts",
+    "detect",
     "errors",
     "halves",
     "inspect_model",
     "judge_answers",
+    "load_detector",
     "load_model",
     "load_prompts",
     "mask",

@@ -32,14 +32,16 @@ class Contestant:
     fit: Fit
 
 
-def baselines(detector: Detector, features: Features, signals: Signals, *, seed: int) -> list[Contestant]:
+def baselines(
+    detector: Detector, features: Features, signals: Signals, *, seed: int, draws: int = DRAWS
+) -> list[Contestant]:
     """Few experts, by weight where there are any and at random; random features; layer inputs; words; length."""
     layers = expert_columns(features)
-    generators = [np.random.default_rng([seed, draw]) for draw in range(DRAWS)]
+    generators = [np.random.default_rng([seed, draw]) for draw in range(draws)]
     few = [
         Contestant(
             "random_experts",
-            f"The same detector reading 1 expert in {SHARE} of each layer, drawn at random: mean of {DRAWS} draws.",
+            f"The same detector reading 1 expert in {SHARE} of each layer, drawn at random: mean of {draws} draws.",
             tuple(features.keep(_drawn(layers, generator)) for generator in generators),
             detector.fit,
         )
@@ -56,7 +58,7 @@ def _other_readouts(signals: Signals, generators: Sequence[np.random.Generator])
     directions = tuple(_random_features(signals, generator) for generator in generators)
     random_features = (
         "As many random directions of each kept layer's input as it has experts, what routers that had learnt nothing "
-        f"would score: mean of {DRAWS} draws."
+        f"would score: mean of {len(generators)} draws."
     )
     inputs = "The states that the routers are handed at the boundary token."
     return [

@@ -51,11 +51,13 @@ def detect(
     detector: str = "routescan",
     *,
     seed: int = 0,
+    draws: int = DRAWS,
     shards: ShardStore | None = None,
     progress: Progress = silent,
 ) -> Detection:
     """Train a detector of `DETECTORS` on the labelled prompts and judge it, on pairs and on topics left out.
 
+    `draws` is how often the baselines that are random are drawn; `shards` lets a killed capture go on where it was.
     Raises InputError for a name that is not in the registry and for fewer than 10 harmful or 10 benign prompts,
     CaptureError when the capture's certificate does not hold.
     """
@@ -65,7 +67,7 @@ def detect(
     start = time.perf_counter()
     signals = capture_signals(model, labelled, shards=shards, progress=progress)
     captured = time.perf_counter()
-    tables, withheld = evaluate(chosen, signals, seed=seed, progress=progress)
+    tables, withheld = evaluate(chosen, signals, seed=seed, draws=draws, progress=progress)
     trained = train(chosen, signals, labelled, tables, weights_sha256=model.weights_sha256)
     timings = {"capture": round(captured - start, 3), "evaluation": round(time.perf_counter() - captured, 3)}
     document = {
@@ -75,7 +77,7 @@ def detect(
         "detector": _detector_section(chosen, signals),
         "model": model_section(model),
         "prompts": _prompts_section(labelled, len(prompts)),
-        "settings": _settings(seed),
+        "settings": _settings(seed, draws),
         "software": {**software_section(), "scikit-learn": _sklearn_version()},
         "certificate": None if signals.certificate is None else signals.certificate.as_dict(),
         "evaluation": {table.scheme: _table(table) for table in tables},
@@ -144,8 +146,8 @@ def _check(prompts: PromptSet) -> None:
     harmful, benign = len(prompts.labelled("harmful")), len(prompts.labelled("benign"))
     if min(harmful, benign) < FEWEST_PROMPTS:
         raise InputError(
-            f"a detector needs at least {FEWEST_PROMPTS} harmful and {FEWEST_PROMPTS} benign prompts, found {harmful} and "
-            f"{benign}: label more of them",
+            f"a detector needs at least {FEWEST_PROMPTS} harmful and {FEWEST_PROMPTS} benign prompts, "
+            f"found {harmful} and {benign}: label more of them",
             field="prompts",
         )
 
@@ -169,14 +171,14 @@ def _prompts_section(prompts: PromptSet, offered: int) -> dict[str, Any]:
     }
 
 
-def _settings(seed: int) -> dict[str, Any]:
+def _settings(seed: int, draws: int) -> dict[str, Any]:
     return {
         "seed": seed,
         "folds": FOLDS,
         "most_category_folds": MOST_CATEGORY_FOLDS,
         "regularisation_c": C,
         "neighbours": NEIGHBOURS,
-        "random_draws": DRAWS,
+        "random_draws": draws,
         "few_experts_share": 1 / SHARE,
         "resamples": SAMPLES,
         "calibration_bins": CALIBRATION_BINS,

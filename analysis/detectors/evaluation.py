@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.detectors.base import Detector, Features, Fit, Labels
-from analysis.detectors.baselines import Contestant, baselines
+from analysis.detectors.baselines import DRAWS, Contestant, baselines
 from analysis.detectors.folds import Fold, category_folds, clusters_of, grouped_folds, units_of
 from analysis.detectors.metrics import (
     FEWEST_BENIGN,
@@ -87,14 +87,17 @@ class Table:
 
 
 def evaluate(
-    detector: Detector, signals: Signals, *, seed: int = 0, progress: Progress = silent
+    detector: Detector, signals: Signals, *, seed: int = 0, draws: int = DRAWS, progress: Progress = silent
 ) -> tuple[list[Table], dict[str, str]]:
-    """The tables that the prompts can carry, and the reasons for those that they cannot. Every prompt has a label."""
+    """The tables that the prompts can carry, and the reasons for those that they cannot. Every prompt has a label.
+
+    `draws` is how often the baselines that are random are drawn.
+    """
     harmful = labels_of(signals)
     features = detector.features(signals)
     contestants = [
         Contestant(detector.info.name, detector.info.summary, (features,), detector.fit),
-        *baselines(detector, features, signals, seed=seed),
+        *baselines(detector, features, signals, seed=seed, draws=draws),
     ]
     schemes = {
         "kfold": grouped_folds(harmful, units_of(signals.prompts), FOLDS, seed=seed),
@@ -184,7 +187,7 @@ class _Panel:
             auroc=self.draws.interval(area),
             auroc_sd=float(np.std([each[0] for each in areas], ddof=1)) if len(scores) > 1 else None,
             tpr_at_1_fpr=self._interval(tpr_at_fpr, scores) if self.enough_benign else nothing,
-            calibration_error=self._interval(calibration_error, scores),
+            calibration_error=self._interval(calibration_error, scores, centred=True),
             brier=self._interval(brier, scores),
             within_category=self._within(scores),
             behind_detector=None if detector is None else self.draws.interval(self._draws(auroc, detector) - area),
@@ -218,8 +221,8 @@ class _Panel:
     def _draws(self, measure: Measure, scores: Probabilities) -> Draws:
         return measure(scores, self.harmful, self.draws.weights)
 
-    def _interval(self, measure: Measure, scores: Sequence[Probabilities]) -> Interval:
-        return self.draws.interval(np.mean([self._draws(measure, each) for each in scores], axis=0))
+    def _interval(self, measure: Measure, scores: Sequence[Probabilities], *, centred: bool = False) -> Interval:
+        return self.draws.interval(np.mean([self._draws(measure, each) for each in scores], axis=0), centred=centred)
 
 
 def _withheld(

@@ -34,13 +34,18 @@ class Resampling:
     weights: Weights
     clusters: int
 
-    def interval(self, values: Draws) -> Interval:
-        """The first value is the estimate; limits are percentiles of the others, where enough are defined."""
+    def interval(self, values: Draws, *, centred: bool = False) -> Interval:
+        """The first value is the estimate; limits are percentiles of the others, where enough are defined.
+
+        `centred` moves them by the resamples' bias and cuts them at 0: for a measure that resampling only enlarges.
+        """
         estimate, draws = values[0], values[1:]
         if np.isnan(estimate):
             return Interval(None, None, None, self.clusters)
         if self.clusters < FEWEST_CLUSTERS or np.isnan(draws).mean() > UNDEFINED_LIMIT:
             return Interval(float(estimate), None, None, self.clusters)
+        if centred:
+            draws = (draws + estimate - np.nanmean(draws)).clip(0)
         low, high = np.nanpercentile(draws, (2.5, 97.5))
         return Interval(float(estimate), float(low), float(high), self.clusters)
 
@@ -77,7 +82,8 @@ def brier(scores: Scores, harmful: Labels, weights: Weights) -> Draws:
 def calibration_error(scores: Scores, harmful: Labels, weights: Weights) -> Draws:
     """Expected calibration error: Σ over ten bins of equal width of the bin's share × |mean p − share of harmful|.
 
-    A bin holds its lower edge, the last one both. Resamples make it larger than it is, so intervals lean upwards.
+    A bin holds its lower edge, the last one both. Too few prompts in a bin make it larger than it is, and so does
+    resampling, which is why its interval is centred.
     """
     bins = _bins(scores)
     gaps = [np.abs(weights[:, bins == b] @ (scores - harmful)[bins == b]) for b in np.unique(bins)]
@@ -95,7 +101,8 @@ def threshold_at_fpr(scores: Scores, harmful: Labels, rate: float = FALSE_POSITI
 
 
 def _bins(scores: Scores) -> Int[np.ndarray, " prompts"]:
-    return np.minimum((scores * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
+    bins: Int[np.ndarray, " prompts"] = np.minimum((scores * CALIBRATION_BINS).astype(np.intp), CALIBRATION_BINS - 1)
+    return bins
 
 
 def _by_score(scores: Scores, harmful: Labels, weights: Weights) -> tuple[np.ndarray, np.ndarray]:

@@ -47,7 +47,8 @@ class NearestScorer:
         weight = np.einsum("pc,pnc->pn", values, self.memory[nearest]).clip(0)
         total = weight.sum(1)
         votes = (weight * self.harmful[nearest]).sum(1)
-        return np.divide(votes, total, out=np.full(len(values), 0.5), where=total > 0)
+        likely: Float[np.ndarray, " prompts"] = np.divide(votes, total, out=np.full(len(values), 0.5), where=total > 0)
+        return likely
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"memory": self.memory, "harmful": self.harmful}

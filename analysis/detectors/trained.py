@@ -5,7 +5,7 @@ the header's JSON says which detector it is, of which model, and for which layer
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,7 @@ from analysis.prompts.prompt_set import PromptSet
 
 FILE = "detector.safetensors"
 SCHEMA = "expertscope.trained-detector/1"
-_SCORERS: dict[str, type[LinearScorer] | type[NearestScorer]] = {one.kind: one for one in (LinearScorer, NearestScorer)}
-
-
+_SCORERS: dict[str, Callable[..., Scorer]] = {one.kind: one for one in (LinearScorer, NearestScorer)}
 _PLAIN = ("name", "layers", "experts", "weights_sha256", "prompts_sha256", "threshold_at_1_fpr")
 
 
@@ -55,9 +53,8 @@ class TrainedDetector:
         """P(harmful) of each prompt. Raises InputError for the signals of a model with other layers or experts."""
         if (signals.layers, signals.experts) != (self.layers, self.experts):
             raise InputError(
-                f"the detector was trained on MoE layers {_words(self.layers)} with {_words(sorted(set(self.experts)))} "
-                f"experts, this model has layers {_words(signals.layers)} with {_words(sorted(set(signals.experts)))}: "
-                "score with the model it was trained on",
+                f"the detector was trained on a model with {_shape(self.layers, self.experts)}, this one has "
+                f"{_shape(signals.layers, signals.experts)}: score with the model it was trained on",
                 field="model",
             )
         return self.scorer.probability(DETECTORS[self.name].features(signals).values)
@@ -104,7 +101,7 @@ def load_detector(path: Path | str) -> TrainedDetector:
             header = json.loads((opened.metadata() or {})["expertscope"])
             arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         return _read(header, arrays)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
             f"'{file.name}' is not a trained detector ({type(error).__name__}): expected {FILE}, as expertscope detect "
             "writes it"
@@ -120,19 +117,27 @@ def _read(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> TrainedDetec
     detector = TrainedDetector(
         **{**plain, "layers": tuple(header["layers"]), "experts": tuple(header["experts"])}, scorer=scorer
     )
-    probe = _blank(detector.layers, detector.experts)
-    width = DETECTORS[detector.name].features(probe).values.shape[1]
-    columns = scorer.memory if isinstance(scorer, NearestScorer) else scorer.weights
-    if columns.shape[-1] != width or not all(np.isfinite(array).all() for array in arrays.values()):
-        raise ValueError("arrays that do not fit the layers and experts, or are not finite")
-    scorer.probability(np.zeros((1, width)))
+    columns = arrays["memory" if header["scorer"] == NearestScorer.kind else "weights"].shape[-1]
+    if sum(detector.experts) > columns or columns != _columns(detector):
+        raise ValueError("arrays that do not fit the layers and experts")
+    if not np.isfinite(scorer.probability(np.zeros((1, columns)))).all():
+        raise ValueError("arrays that are not finite")
     return detector
+
+
+def _columns(detector: TrainedDetector) -> int:
+    """How many features its layers and experts give."""
+    return len(DETECTORS[detector.name].features(_blank(detector.layers, detector.experts)).columns)
 
 
 def _blank(layers: tuple[int, ...], experts: tuple[int, ...]) -> Signals:
     """Signals of no prompts, from which the columns can be counted."""
     cells = np.empty((0, len(layers), max(experts)))
     return Signals((), layers, experts, (), cells, cells, np.empty((0, 0, 0)), np.empty(0, dtype=np.int64))
+
+
+def _shape(layers: Sequence[int], experts: Sequence[int]) -> str:
+    return f"{_words(sorted(set(experts)))} experts in layers {_words(layers)}"
 
 
 def _words(numbers: Sequence[int]) -> str:
