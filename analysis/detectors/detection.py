@@ -63,7 +63,7 @@ def detect(
     """
     chosen = _find(detector)
     labelled = PromptSet(prompts.name, tuple(p for p in prompts if p.label is not None))
-    _check(labelled)
+    check_prompts(labelled)
     start = time.perf_counter()
     signals = capture_signals(model, labelled, shards=shards, progress=progress)
     captured = time.perf_counter()
@@ -87,6 +87,17 @@ def detect(
         "timings": {"load": model.load_seconds, **timings},
     }
     return Detection(document, tuple(tables), trained)
+
+
+def check_prompts(prompts: PromptSet) -> None:
+    """Raise InputError for too few labels; the command line asks before it loads a model."""
+    harmful, benign = len(prompts.labelled("harmful")), len(prompts.labelled("benign"))
+    if min(harmful, benign) < FEWEST_PROMPTS:
+        raise InputError(
+            f"a detector needs at least {FEWEST_PROMPTS} harmful and {FEWEST_PROMPTS} benign prompts, "
+            f"found {harmful} and {benign}: label more of them",
+            field="prompts",
+        )
 
 
 def train(
@@ -140,16 +151,6 @@ def _find(name: str) -> Detector:
     if name not in DETECTORS:
         raise InputError(f"unknown detector '{name}': expected one of {', '.join(DETECTORS)}", field="detector")
     return DETECTORS[name]
-
-
-def _check(prompts: PromptSet) -> None:
-    harmful, benign = len(prompts.labelled("harmful")), len(prompts.labelled("benign"))
-    if min(harmful, benign) < FEWEST_PROMPTS:
-        raise InputError(
-            f"a detector needs at least {FEWEST_PROMPTS} harmful and {FEWEST_PROMPTS} benign prompts, "
-            f"found {harmful} and {benign}: label more of them",
-            field="prompts",
-        )
 
 
 def _detector_section(detector: Detector, signals: Signals) -> dict[str, Any]:

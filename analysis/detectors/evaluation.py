@@ -87,18 +87,23 @@ class Table:
 
 
 def evaluate(
-    detector: Detector, signals: Signals, *, seed: int = 0, draws: int = DRAWS, progress: Progress = silent
+    detector: Detector,
+    signals: Signals,
+    *,
+    seed: int = 0,
+    draws: int = DRAWS,
+    compare: bool = True,
+    progress: Progress = silent,
 ) -> tuple[list[Table], dict[str, str]]:
     """The tables that the prompts can carry, and the reasons for those that they cannot. Every prompt has a label.
 
-    `draws` is how often the baselines that are random are drawn.
+    `draws` is how often the baselines that are random are drawn; without `compare` there are no baselines.
     """
     harmful = labels_of(signals)
     features = detector.features(signals)
-    contestants = [
-        Contestant(detector.info.name, detector.info.summary, (features,), detector.fit),
-        *baselines(detector, features, signals, seed=seed, draws=draws),
-    ]
+    contestants = [Contestant(detector.info.name, detector.info.summary, (features,), detector.fit)]
+    if compare:
+        contestants += baselines(detector, features, signals, seed=seed, draws=draws)
     schemes = {
         "kfold": grouped_folds(harmful, units_of(signals.prompts), FOLDS, seed=seed),
         "leave_category_out": category_folds(signals.prompts, harmful),

@@ -118,7 +118,11 @@ def _read(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> TrainedDetec
         **{**plain, "layers": tuple(header["layers"]), "experts": tuple(header["experts"])}, scorer=scorer
     )
     columns = arrays["memory" if header["scorer"] == NearestScorer.kind else "weights"].shape[-1]
-    if sum(detector.experts) > columns or columns != _columns(detector):
+    if (
+        len(detector.layers) != len(detector.experts)
+        or sum(detector.experts) > columns
+        or columns != _columns(detector)
+    ):
         raise ValueError("arrays that do not fit the layers and experts")
     if not np.isfinite(scorer.probability(np.zeros((1, columns)))).all():
         raise ValueError("arrays that are not finite")

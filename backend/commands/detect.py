@@ -58,10 +58,13 @@ def detect(
 
 
 def run_detection(model: str, prompts: str, detector: str, seed: int, device: str) -> "Detection":
+    # The prompts first: too few labels show at once, a model may take minutes to load.
     prompt_set = prompts_for(prompts, model)
+    from analysis.detectors.detection import check_prompts
     from analysis.detectors.detection import detect as train_detector
     from analysis.models import load_model
 
+    check_prompts(prompt_set)
     with progress_bar() as progress:
         progress("load", 0, 1)
         loaded = load_model(model, device=device)

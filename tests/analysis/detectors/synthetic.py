@@ -1,6 +1,7 @@
 """Signals whose truth is known: each topic has a routing of its own, and harm shifts it as a test says."""
 
 import numpy as np
+from scipy.linalg import hadamard
 
 from analysis.detectors.signals import Signals
 from analysis.prompts.prompt_set import Prompt
@@ -17,7 +18,8 @@ def signals(
     none = np.zeros((LAYERS, EXPERTS))
     logits = np.stack(
         [
-            own[p.topic or ""] + (shift or {}).get(p.topic or "", none) * (p.label == "harmful")
+            own[p.topic or ""]
+            + (shift or {}).get(p.topic or "", none) * (p.label == "harmful")
             + 0.3 * rng.normal(size=none.shape)
             for p in prompts
         ]
@@ -45,11 +47,8 @@ def one_direction(topics: int, size: float = 2.0) -> dict[str, np.ndarray]:
     return {f"topic {t:02d}": direction for t in range(topics)}
 
 
-def own_directions(topics: int, size: float = 2.0) -> dict[str, np.ndarray]:
-    """Harm looks otherwise in every topic: nothing carries over. Directions come in opposite pairs."""
-    rng = np.random.default_rng(98)
-    found = {}
-    for t in range(0, topics, 2):
-        direction = size * rng.choice([-1.0, 1.0], size=(LAYERS, EXPERTS))
-        found[f"topic {t:02d}"], found[f"topic {t + 1:02d}"] = direction, -direction
-    return found
+def own_directions(size: float = 2.0) -> dict[str, np.ndarray]:
+    """Harm looks otherwise in each of eight topics, at right angles to all others: nothing carries over."""
+    rows = hadamard(LAYERS * EXPERTS)[[1, 2, 3, 4, 9, 10, 11, 12]]
+    rows[-2:] *= -1  # so that no single expert has the same sign in all topics
+    return {f"topic {t:02d}": size * row.reshape(LAYERS, EXPERTS) for t, row in enumerate(rows)}

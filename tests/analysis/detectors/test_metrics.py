@@ -8,6 +8,7 @@ from analysis.detectors.metrics import (
     auroc,
     brier,
     calibration_error,
+    levels,
     resampling,
     threshold_at_fpr,
     tpr_at_fpr,
@@ -92,10 +93,16 @@ def test_a_draw_without_one_label_has_no_area() -> None:
 def test_limits_need_five_clusters_and_draws_that_are_defined() -> None:
     values = np.linspace(0, 1, 1001)
     assert resampling(list("abcd"), seed=0).interval(values).low is None
-    assert resampling(list("abcde"), seed=0).interval(values).high == pytest.approx(0.975, abs=2e-3)
+    assert resampling(list("abcde"), seed=0).interval(values).high == pytest.approx(levels(5)[1], abs=2e-3)
     values[1:100] = np.nan
     assert resampling(list("abcde"), seed=0).interval(values).high is None
     assert resampling(list("abcde"), seed=0).interval(np.full(1001, np.nan)).estimate is None
+
+
+def test_few_clusters_push_the_percentiles_outwards() -> None:
+    # Φ(−√(10/9) · 2.2622) = Φ(−2.3846) = 0.00855; with many clusters it is 2.5 % again.
+    assert levels(10) == pytest.approx((0.00855, 0.99145), abs=1e-5)
+    assert levels(100_000) == pytest.approx((0.025, 0.975), abs=1e-4)
 
 
 def test_centred_limits_lie_around_the_estimate() -> None:
@@ -103,7 +110,7 @@ def test_centred_limits_lie_around_the_estimate() -> None:
     values = np.r_[0.05, 0.09 + 0.01 * rng.random(1000)]  # every resample is larger than the estimate
     found = resampling(list("abcdef"), seed=0).interval(values, centred=True)
     assert found.low < found.estimate < found.high
-    assert found.high - found.low == pytest.approx(np.subtract(*np.percentile(values[1:], [97.5, 2.5])))
+    assert found.high - found.low == pytest.approx(np.subtract(*np.quantile(values[1:], levels(6)[::-1])))
 
 
 def test_the_threshold_flags_at_most_one_benign_prompt_in_a_hundred() -> None:
