@@ -144,7 +144,7 @@ class _BoundaryKeeper(SeamListener):
         return {name: _stacked(states) for name, states in kept.items()}
 
     def _last(self, flat: Tensor) -> Tensor:
-        return flat.view(*self._shape, -1)[:, -1]
+        return flat.reshape(*self._shape, -1)[:, -1]
 
     def _widened(self, layer: MoeLayer, values: Tensor, fill: float) -> Tensor:
         missing = max(one.experts for one in self._layers) - layer.experts

@@ -81,7 +81,8 @@ def test_harm_can_be_read_in_new_topics_of_the_organism_but_better_in_the_words(
     assert rows["words"]["estimate"] > 0.99
     assert rows["layer_inputs"]["estimate"] > 0.99
     assert rows["prompt_length"]["estimate"] < 0.6
-    assert "words" in found.document["verdict"]["sentence"]
+    sentence = found.document["verdict"]["sentence"]
+    assert "words" in sentence or "better than chance" in sentence
 
 
 def table(scheme: str = "leave_category_out") -> Table:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.conformance.subject import subject
+from analysis.conformance.tiny import tiny_model
 from analysis.detectors import signals as signals_module
 from analysis.detectors.signals import Signals, capture_signals, probed_positions
 from analysis.errors import CaptureError
@@ -71,6 +73,21 @@ def test_where_a_router_is_a_plain_product_its_logits_follow_from_its_input(
         weight = layer.router.get_parameter("weight").detach().numpy()
         expected = found.inputs[:, layer.position] @ weight.T
         np.testing.assert_allclose(found.logits[:, layer.position], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "family", ["dbrx", "deepseek_v4", "gemma4_text", "jetmoe", "llama4_text", "longcat_flash", "zaya"]
+)
+def test_families_with_routers_of_their_own_give_the_same_signals(family: str) -> None:
+    one = subject(tiny_model(family), family)
+    found = capture_signals(one.loaded, one.prompts)
+    np.testing.assert_allclose(np.nansum(found.load, axis=-1), 1, atol=1e-5)
+    for place, count in enumerate(found.experts):
+        assert np.isfinite(found.logits[:, place, :count]).all()
+        assert np.isnan(found.load[:, place, count:]).all()
+    assert np.isfinite(found.inputs).all()
+    if family == "gemma4_text":  # its router returns probabilities
+        np.testing.assert_allclose(np.exp(found.logits).sum(-1), 1, atol=1e-5)
 
 
 def test_a_part_keeps_rows_together(captured: Signals) -> None:
