@@ -57,12 +57,13 @@ def detect(
 ) -> Detection:
     """Train a detector of `DETECTORS` on the labelled prompts and judge it, on pairs and on topics left out.
 
+    Jailbreaks are left aside: their wrapping would tell them from benign prompts, which have none.
     `draws` is how often the baselines that are random are drawn; `shards` lets a killed capture go on where it was.
     Raises InputError for a name that is not in the registry and for fewer than 10 harmful or 10 benign prompts,
     CaptureError when the capture's certificate does not hold.
     """
     chosen = _find(detector)
-    labelled = PromptSet(prompts.name, tuple(p for p in prompts if p.label is not None))
+    labelled = PromptSet(prompts.name, tuple(p for p in prompts if p.side is not None))
     check_prompts(labelled)
     start = time.perf_counter()
     signals = capture_signals(model, labelled, shards=shards, progress=progress)
@@ -83,7 +84,7 @@ def detect(
         "evaluation": {table.scheme: _table(table) for table in tables},
         "scores": _scores(labelled, tables),
         "weights": _weights(trained, chosen, signals),
-        "withheld": {**withheld, **_reasons(tables, chosen)},
+        "withheld": {**withheld, **_reasons(tables, chosen), **_left_aside(prompts)},
         "timings": {"load": model.load_seconds, **timings},
     }
     return Detection(document, tuple(tables), trained)
@@ -241,6 +242,13 @@ def _reasons(tables: Sequence[Table], detector: Detector) -> dict[str, str]:
     if not detector.linear:
         found["weights"] = f"{detector.info.name} has no weights: prompts vote"
     return found
+
+
+def _left_aside(prompts: PromptSet) -> dict[str, str]:
+    count = len(prompts.jailbreaks)
+    if not count:
+        return {}
+    return {"jailbreaks": f"{count} jailbreaks are neither trained on nor tested: benign prompts have no wrapping"}
 
 
 def _number(value: float) -> float | None:

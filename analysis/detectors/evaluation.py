@@ -218,7 +218,9 @@ class _Panel:
             float(np.mean([auroc(each[one], self.harmful[one], np.ones((1, len(one))))[0] for each in scores]))
             for one in both
         ]
-        return cluster_bootstrap(np.array(inside), None, seed=self.seed) if inside else Interval(None, None, None, 0)
+        if not inside:
+            return Interval(None, None, None, 0)
+        return cluster_bootstrap(np.array(inside), None, seed=self.seed, bounds=(0, 1))
 
     def _rows(self, topic: str) -> list[int]:
         return [i for i, each in enumerate(self.topics) if each == topic]

@@ -12,11 +12,9 @@ from jaxtyping import Float, Int
 from scipy.stats import norm, t
 
 from analysis.detectors.base import Labels
-from analysis.statistics import Interval
+from analysis.statistics import FEWEST_CLUSTERS, Interval
 
 SAMPLES = 2_000
-FEWEST_CLUSTERS = 5
-"""Below this many clusters there are no limits: the ends of so few resamples mean nothing."""
 UNDEFINED_LIMIT = 0.05
 FALSE_POSITIVE_RATE = 0.01
 FEWEST_BENIGN = 100

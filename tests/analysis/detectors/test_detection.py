@@ -25,11 +25,12 @@ def planted() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def prompts() -> PromptSet:
-    """Five pairs of each of six topics, and one prompt without a label."""
+    """Five pairs of each of six topics, one prompt without a label, and a jailbreak."""
     everything = load_prompts("builtin:organism")
     taken = [pair for topic in everything.topics[:6] for pair in [p for p in everything.pairs if p.topic == topic][:5]]
     both = [prompt for pair in taken for prompt in (pair.harmful, pair.benign)]
-    return PromptSet("some", (*both, Prompt("loose", "no label")))
+    wrapped = replace(both[0], id="wrapped", group="jailbreak")
+    return PromptSet("some", (*both, Prompt("loose", "no label"), wrapped))
 
 
 @pytest.fixture(scope="module", params=DETECTORS)
@@ -48,9 +49,10 @@ def test_the_document_keeps_to_its_schema(found: Detection, repository: Path) ->
 
 def test_the_document_says_what_was_measured(found: Detection, prompts: PromptSet) -> None:
     document = found.document
-    assert document["prompts"]["offered"] == 61
-    assert [one["prompt_id"] for one in document["scores"]] == [p.id for p in prompts.prompts[:-1]]
+    assert document["prompts"]["offered"] == 62
+    assert [one["prompt_id"] for one in document["scores"]] == [p.id for p in prompts.prompts[:-2]]
     assert document["certificate"]["passed"] is True
+    assert document["withheld"]["jailbreaks"].startswith("1 jailbreaks are neither trained on nor tested")
     assert document["withheld"]["kfold.tpr_at_1_fpr"] == "needs at least 100 benign prompts, found 30"
     assert document["evaluation"]["leave_category_out"]["folds"] == 6
     hard = {table.scheme: table for table in found.tables}["leave_category_out"]
