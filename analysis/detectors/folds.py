@@ -34,16 +34,18 @@ def clusters_of(prompts: Sequence[Prompt]) -> list[str]:
 
 
 def grouped_folds(harmful: Labels, units: Sequence[str], folds: int, *, seed: int) -> list[Fold]:
-    """At most `folds` stratified folds that keep units together; fewer where a label has fewer units, and none where
-    no two folds would have both labels to train on.
+    """At most `folds` stratified folds that keep units together and test every prompt once.
+
+    Fewer where a label has fewer units, and none where some fold would lack a label to train on.
     """
     names = np.array(units)
-    count = min(folds, *(len(set(names[harmful == label])) for label in (True, False)))
-    if count < 2:
-        return []
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    found = (Fold(train, test) for train, test in splitter.split(names, harmful, names))
-    return [fold for fold in found if _both(harmful[fold.train]) and len(fold.test)]
+    most = min(folds, *(len(set(names[harmful == label])) for label in (True, False)))
+    for count in range(most, 1, -1):
+        splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        found = [Fold(train, test) for train, test in splitter.split(names, harmful, names)]
+        if all(_both(harmful[fold.train]) and len(fold.test) for fold in found):
+            return found
+    return []
 
 
 def category_folds(prompts: Sequence[Prompt], harmful: Labels) -> list[Fold]:

@@ -30,6 +30,17 @@ def test_folds_shrink_to_what_the_rarer_label_can_fill() -> None:
     assert grouped_folds(np.array([True] + [False] * 9), [str(i) for i in range(10)], 5, seed=1) == []
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_every_fold_can_be_trained_on_and_none_is_dropped(seed: int) -> None:
+    """Units of very different sizes: stratifying them is best effort, and two rare ones may fall together."""
+    rng = np.random.default_rng(seed)
+    units = [f"u{u}" for u, size in enumerate(rng.integers(1, 9, size=9)) for _ in range(size)]
+    harmful = np.isin(units, ["u0", "u1", "u2"]) & (rng.random(len(units)) < 0.7)
+    folds = grouped_folds(harmful, units, 5, seed=seed)
+    assert sorted(i for fold in folds for i in fold.test) == (list(range(len(units))) if folds else [])
+    assert all(0 < harmful[fold.train].mean() < 1 for fold in folds)
+
+
 def test_a_left_out_topic_is_on_neither_side_and_takes_its_pairs_along() -> None:
     prompts = [
         *pairs(3, 2),
