@@ -32,6 +32,7 @@ from analysis.statistics.proportions import clustered_rate, mcnemar_exact, paire
 from analysis.statistics.rogan_gladen import Calibration, rogan_gladen
 from analysis.statistics.stability import false_selection_bound, stability_selection
 from analysis.statistics.studentised import FEWEST_CLUSTERS
+from analysis.statistics.two_way import TwoWay, two_way_eta
 
 __all__ = [
     "FEWEST_CLUSTERS",
@@ -40,6 +41,7 @@ __all__ = [
     "Interval",
     "IntervalColumns",
     "Topics",
+    "TwoWay",
     "benjamini_hochberg",
     "cluster_bootstrap",
     "cluster_bootstrap_columns",
@@ -65,5 +67,6 @@ __all__ = [
     "sign_flip_test",
     "stability_selection",
     "topics_for_rate",
+    "two_way_eta",
     "wilson",
 ]
