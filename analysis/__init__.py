@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from analysis.detectors.trained import TrainedDetector, load_detector
     from analysis.evidence.bench import Bench, Effects
     from analysis.evidence.split import Halves, halves
+    from analysis.forcing import force_answers
     from analysis.interventions import mask
     from analysis.models import ExpertId, LoadedModel, ModelDescription, SeamListener, inspect_model, load_model
     from analysis.organisms import organism_names, organism_path, train_organism
     from analysis.prompts import Prompt, PromptSet, builtin_names, load_prompts, parse_prompts
     from analysis.result import Answer, AuditResult
     from analysis.routing.certificate import Certificate
+    from analysis.routing.forced import ForcedPair, capture_forced
     from analysis.routing.summary import routing_table
     from analysis.routing.table import RoutingTable
     from analysis.routing.topic_safety import TopicSafety
@@ -43,12 +45,14 @@ else:
         "analysis.detectors.trained": "TrainedDetector load_detector",
         "analysis.evidence.bench": "Bench Effects",
         "analysis.evidence.split": "Halves halves",
+        "analysis.forcing": "force_answers",
         "analysis.interventions": "mask",
         "analysis.models": "ExpertId LoadedModel ModelDescription SeamListener inspect_model load_model",
         "analysis.organisms": "organism_names organism_path train_organism",
         "analysis.prompts": "Prompt PromptSet builtin_names load_prompts parse_prompts",
         "analysis.result": "Answer AuditResult",
         "analysis.routing.certificate": "Certificate",
+        "analysis.routing.forced": "ForcedPair capture_forced",
         "analysis.routing.summary": "routing_table",
         "analysis.routing.table": "RoutingTable",
         "analysis.routing.topic_safety": "TopicSafety",
@@ -92,6 +96,7 @@ __all__ = [
     "Evidence",
     "ExpertId",
     "FolderShards",
+    "ForcedPair",
     "Halves",
     "Interval",
     "LoadedModel",
@@ -107,9 +112,11 @@ __all__ = [
     "answer_prompts",
     "builtin_names",
     "capture",
+    "capture_forced",
     "contrasts",
     "detect",
     "errors",
+    "force_answers",
     "halves",
     "inspect_model",
     "judge_answers",

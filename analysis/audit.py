@@ -21,6 +21,7 @@ from analysis.evidence.search import Findings, search
 from analysis.evidence.sequence import sequence_reading
 from analysis.evidence.split import Halves, halves, subset
 from analysis.evidence.stability import contrast_stability
+from analysis.forcing import force_answers
 from analysis.interventions import mask
 from analysis.models import LoadedModel
 from analysis.outcomes.answers import REFUSING, answer, generate_answers, read_generated
@@ -30,6 +31,8 @@ from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.report import Audited, build_report
 from analysis.report_outcomes import MaskedOutcome
 from analysis.result import Answer, AuditResult, PromptCounts
+from analysis.routing.description import RoutingDescription, describe_routing
+from analysis.routing.forced import ForcedPair
 from analysis.routing.summary import prompt_window, routing_table
 from analysis.routing.trace import CaptureSettings, Progress, Trace, capture, silent
 from analysis.shards import MemoryShards, ShardStore
@@ -77,12 +80,27 @@ def audit(
     answers = list(judge_answers(trace, judge))
     openings, no_margin = _openings(trace, answers, split)
     benches = _benches(model, split, openings, settings)
+    forced, not_forced = clock.time(
+        "forced", lambda: _forced(model, trace, used, split, judge, settings, store, progress)
+    )
     evidence = routing_evidence(trace, split.discovery, seed=settings.seed)
     reading = clock.time(
         "sequences",
         lambda: sequence_reading(model, split.discovery, store, batch_tokens=settings.batch_tokens, seed=settings.seed),
     )
     evidence = replace(evidence, sequence=reading)
+    if forced is not None:
+        evidence = replace(evidence, forced=forced.frequency(split.discovery))
+    described: RoutingDescription = clock.time(
+        "routing",
+        lambda: describe_routing(
+            trace,
+            contrasts(trace, used, forced=forced, not_forced=not_forced, seed=settings.seed),
+            forced,
+            not_forced,
+            seed=settings.seed,
+        ),
+    )
     load = np.nan_to_num(prompt_window(trace.frequency)).mean(0)
     findings: Findings = clock.time(
         "criteria",
@@ -108,7 +126,7 @@ def audit(
             settings=settings,
             trace=trace,
             table=routing_table(trace),
-            topic_safety=contrasts(trace, used, seed=settings.seed),
+            routing=described,
             answers=tuple(answers),
             benches=benches,
             findings=findings,
@@ -148,6 +166,34 @@ def _openings(trace: Trace, answers: Sequence[Answer], split: Halves) -> tuple[O
         return find_openings([trace.answers[i].first_token for i in rows], [answers[i].label for i in rows]), None
     except WithheldError as reason:
         return None, reason.message
+
+
+def _forced(
+    model: LoadedModel,
+    trace: Trace,
+    used: PromptSet,
+    split: Halves,
+    judge: Judge,
+    settings: AuditSettings,
+    store: ShardStore,
+    progress: Progress,
+) -> tuple[ForcedPair | None, str]:
+    """A refusal and its stand-in, read off the discovery half and forced on every harmful prompt; or why not."""
+    try:
+        forced = force_answers(
+            model,
+            trace,
+            prompts=used,
+            discovery=split.discovery,
+            tokens=settings.forced_tokens,
+            judge=judge,
+            settings=CaptureSettings(batch_tokens=settings.batch_tokens),
+            shards=store,
+            progress=progress,
+        )
+    except WithheldError as reason:
+        return None, reason.message
+    return forced, ""
 
 
 def _benches(

@@ -12,7 +12,7 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 @dataclass(frozen=True)
 class AuditSettings:
     """`prompts` bounds the harmful and the benign prompts used (None = all); `null_prompts` those answered under each
-    null set.
+    null set. `forced_tokens` bounds the answers that are forced on harmful prompts.
     """
 
     preset: Preset = "standard"
@@ -25,6 +25,7 @@ class AuditSettings:
     null_sets: int = 100
     null_generations: int = 20
     null_prompts: int = 50
+    forced_tokens: int = 16
 
     @classmethod
     def from_preset(cls, preset: str, *, seed: int = 0, judge: str = "rules") -> "AuditSettings":

@@ -24,12 +24,13 @@ from analysis.evidence.stability import stability_section
 from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import PromptSet
 from analysis.report_outcomes import MaskedOutcome, outcomes_section
+from analysis.report_routing import expert_shares, routing_section
 from analysis.report_verdict import too_few_to_flag, verdict_section
 from analysis.report_withheld import withheld_section
 from analysis.result import Answer
+from analysis.routing.description import RoutingDescription
 from analysis.routing.summary import layer_profile
 from analysis.routing.table import RoutingTable
-from analysis.routing.topic_safety import CONTRASTS, TopicSafety
 from analysis.routing.trace import Trace
 from analysis.statistics import Interval, gini, m80
 
@@ -48,7 +49,7 @@ class Audited:
     settings: AuditSettings
     trace: Trace
     table: RoutingTable
-    topic_safety: TopicSafety
+    routing: RoutingDescription
     answers: tuple[Answer, ...]
     benches: tuple[Bench, Bench] | None
     findings: Findings
@@ -77,7 +78,7 @@ def build_report(audited: Audited) -> dict[str, Any]:
         "settings": _settings(audited),
         "software": software_section(),
         "certificate": audited.trace.certificate.as_dict(),
-        "routing": _routing(audited),
+        "routing": routing_section(audited.routing, audited.trace.layers, layer_profile(audited.table)),
         "outcomes": outcomes,
         "criteria": _criteria(audited.findings),
         "experts": [_expert(audited, ladder) for ladder in ladders],
@@ -137,7 +138,10 @@ def _prompts(audited: Audited) -> dict[str, Any]:
 
 def _settings(audited: Audited) -> dict[str, Any]:
     settings = audited.settings
-    return {**settings.__dict__, "windows": {"criteria": "prompt", "behaviour": "first answer token"}}
+    return {
+        **settings.__dict__,
+        "windows": {"criteria": "prompt", "behaviour": "first answer token", "forced": "forced answer"},
+    }
 
 
 def software_section() -> dict[str, Any]:
@@ -151,20 +155,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _routing(audited: Audited) -> dict[str, Any]:
-    found = audited.topic_safety
-    profile = layer_profile(audited.table)
-    per_layer = [
-        {"layer": layer, **{name: intervals[name].as_dict() for name in (*CONTRASTS, "topic_ratio")}, **profile[i]}
-        for i, (layer, intervals) in enumerate(zip(audited.trace.layers, found.per_layer, strict=True))
-    ]
-    return {
-        "topic_ratio": found.topic_ratio.as_dict(),
-        "jsd": {name: found.overall[name].as_dict() for name in CONTRASTS},
-        "per_layer": per_layer,
-    }
 
 
 def _criteria(findings: Findings) -> dict[str, dict[str, Any]]:
@@ -190,7 +180,8 @@ def _expert(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any]:
             f"{name}.{column}": _number(values[cell])
             for name, c in criteria.items()
             for column, values in c.columns.items()
-        },
+        }
+        | expert_shares(audited.routing, cell),
         "effect": _interval(ladder.effect),
         "ablation": None if test is None else {"margin": test.margin.as_dict(), "refusal": test.refusal.as_dict()},
         "null": _null(judged),
@@ -228,7 +219,7 @@ def _flagged(audited: Audited, ladders: list[ExpertEvidence]) -> dict[str, Any]:
 
 def _known_reasons(audited: Audited) -> dict[str, str]:
     """What the stages themselves withheld, and why."""
-    reasons = {**audited.topic_safety.withheld, **audited.findings.withheld}
+    reasons = {**audited.routing.withheld, **audited.findings.withheld}
     if audited.no_margin:
         names = ("outcomes.margin_harmful", "outcomes.margin_benign", "outcomes.masked")
         flagged = ("experts.effect", "flagged.effect", "flagged.concentration")

@@ -11,12 +11,21 @@ from typing import Any
 from analysis.evidence.search import Findings
 from analysis.evidence.split import Halves
 from analysis.prompts.prompt_set import PromptSet
+from analysis.routing.topic_safety import CONTRASTS
 from analysis.statistics import FEWEST_CLUSTERS
 
 INTERVAL = " interval"
 ABLATED = ("experts.ablation", "experts.null", "experts.p_value", "experts.q_value", "experts.selectivity")
 PART_OF = {
-    **{f"routing.jsd.{name}": (f"routing.per_layer.{name}",) for name in ("topic", "within_topic", "safety")},
+    **{
+        f"routing.jsd.{name}": (
+            f"routing.per_layer.{name}",
+            f"routing.overlap.{name}",
+            f"routing.per_layer.overlap.{name}",
+        )
+        for name in CONTRASTS
+    },
+    "routing.explained": tuple(f"experts.details.eta_{name}" for name in ("topic", "harm", "interaction")),
     "routing.topic_ratio": ("routing.per_layer.topic_ratio",),
     **{f"outcomes.refusal_{label}": (f"outcomes.over_topics.refusal_{label}",) for label in ("harmful", "benign")},
     "outcomes.over_topics": ("outcomes.masked.refusal_change_harmful", "outcomes.masked.refusal_change_benign"),
@@ -94,11 +103,13 @@ def _without_labels(used: PromptSet) -> Reasons:
 def _without_intervals(used: PromptSet, split: Halves) -> Reasons:
     needed = f"and an interval needs {FEWEST_CLUSTERS}"
     harmful, pairs = len(split.confirmation.labelled("harmful")), len(split.discovery.pairs)
+    forced = len(split.discovery.labelled("harmful"))
     reasons = {
         "outcomes.over_topics interval": f"an interval over topics needs {FEWEST_CLUSTERS} topics",
         "experts.effect interval": f"the confirmation half has {harmful} harmful prompts, {needed}",
         "flagged.effect interval": f"the confirmation half has {harmful} harmful prompts, {needed}",
         "experts.details.raset interval": f"the discovery half has {pairs} matched pairs, {needed}",
+        "experts.details.steermoe interval": f"the discovery half has {forced} harmful prompts, {needed}",
     }
     for label in ("harmful", "benign"):
         count = sum(prompt.side == label for prompt in used)

@@ -2,6 +2,7 @@
 
     trace = capture(model, prompts)      contrasts(trace)            score(trace, "raset")
     bench = refusal_bench(model, trace)  bench.ablate([experts])     answer_prompts(model, prompts, mask(...))
+    forced = force_answers(model, trace) contrasts(trace, forced=forced)
 
 Each function takes a whole trace. Who wants to look on one half of the prompts and confirm on the other captures the
 two halves of `halves(prompts, seed)` one by one. `analysis` exports the public names; `analysis.audit` calls them too.
@@ -25,8 +26,9 @@ from analysis.outcomes.judges import Judge, load_judge
 from analysis.outcomes.openings import find_openings
 from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.result import Answer
+from analysis.routing.forced import ForcedPair
 from analysis.routing.summary import pair_rows, prompt_window
-from analysis.routing.topic_safety import TopicSafety, topic_safety
+from analysis.routing.topic_safety import NOT_FORCED, TopicSafety, topic_safety
 from analysis.routing.trace import DEFAULTS, Trace, silent
 from analysis.shards import MemoryShards
 from analysis.statistics import Interval, wilson
@@ -85,15 +87,26 @@ class Ranking:
         return f"Ranking({self.info.name} in {self.info.unit}: {best}, …)"
 
 
-def contrasts(trace: Trace, prompts: PromptSet | None = None, *, seed: int = 0) -> TopicSafety:
-    """Does routing follow topic or harm? The contrasts that a trace of prompts can carry, with their intervals.
+def contrasts(
+    trace: Trace,
+    prompts: PromptSet | None = None,
+    *,
+    forced: ForcedPair | None = None,
+    not_forced: str = NOT_FORCED,
+    seed: int = 0,
+) -> TopicSafety:
+    """Does routing follow topic or harm? The contrasts that the prompts can carry, with their intervals.
 
-    `prompts` says whose pairs count (default: all of the trace). What the prompts cannot carry is an interval of Nones,
-    with its reason in `withheld`.
+    `prompts` says whose pairs count (default: all of the trace). `forced` are the answers forced on them
+    (`force_answers`), which two of the five contrasts need; `not_forced` says why there are none. What the prompts
+    cannot carry is an interval of Nones, with its reason in `withheld`.
     """
     labels, topics = [p.side for p in trace.prompts], [p.topic for p in trace.prompts]
     pairs = pair_rows(trace, _prompts(trace) if prompts is None else prompts)
-    return topic_safety(prompt_window(trace.probability), labels, topics, pairs, seed=seed)
+    compared = not_forced if forced is None else forced.compared()
+    return topic_safety(
+        prompt_window(trace.probability), labels, topics, pairs, top_k=trace.top_k, forced=compared, seed=seed
+    )
 
 
 def routing_evidence(trace: Trace, prompts: PromptSet | None = None, *, seed: int = 0) -> Evidence:
@@ -115,23 +128,28 @@ def routing_evidence(trace: Trace, prompts: PromptSet | None = None, *, seed: in
     )
 
 
-def score(trace: Trace, criterion: str, *, bench: Bench | None = None, seed: int = 0) -> Ranking:
+def score(
+    trace: Trace, criterion: str, *, bench: Bench | None = None, forced: ForcedPair | None = None, seed: int = 0
+) -> Ranking:
     """Rank every expert by a criterion of `CRITERIA`.
 
     Criteria that look at more than the trace need `bench`, the same prompts with their refusal margin: one backward
-    pass per prompt for a gradient, 8 for `integrated`, one forward per prompt and expert for `ablation`. Raises
-    InputError for a name that is not in the registry, WithheldError when the evidence cannot carry the criterion.
+    pass per prompt for a gradient, 8 for `integrated`, one forward per prompt and expert for `ablation`.
+    `steermoe` needs `forced`, answers forced on the prompts (`force_answers`). Raises InputError for a name that is not
+    in the registry, WithheldError when the evidence cannot carry the criterion.
     """
     if criterion not in CRITERIA:
         raise InputError(f"unknown criterion '{criterion}': expected one of {_words(sorted(CRITERIA))}")
     info, function = CRITERIA[criterion]
     evidence = routing_evidence(trace, seed=seed)
+    if forced is not None:
+        evidence = replace(evidence, forced=forced.frequency())
     if bench is not None:
         evidence = _with_behaviour(evidence, bench, trace, criterion)
     try:
         found: Criterion = function(evidence)
     except WithheldError as reason:
-        if bench is not None:
+        if bench is not None or criterion == "steermoe":
             raise
         raise WithheldError(
             f"{reason.message}; if it looks at the behaviour, pass bench=refusal_bench(model, trace)"

@@ -34,6 +34,7 @@ STAGES = {
     "queue": "Waiting for the worker",
     "load": "Loading the model",
     "capture": "Tracing the prompts",
+    "forced": "Tracing given answers",
     "criteria": "Ranking the experts",
     "search": "Ablating candidates and growing sets",
     "confirmation": "Testing against matched controls on prompts not looked at",

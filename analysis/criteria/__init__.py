@@ -11,6 +11,7 @@ from analysis.criteria import raset as _raset
 from analysis.criteria import raset_gradient as _raset_gradient
 from analysis.criteria import routehijack as _routehijack
 from analysis.criteria import safex as _safex
+from analysis.criteria import steermoe as _steermoe
 from analysis.criteria.evidence import Criterion, CriterionFunction, CriterionInfo, Evidence, Rows, Scores
 
 CRITERIA: dict[str, tuple[CriterionInfo, CriterionFunction]] = {
@@ -18,6 +19,7 @@ CRITERIA: dict[str, tuple[CriterionInfo, CriterionFunction]] = {
     "raset_gradient": (_raset_gradient.INFO, _raset_gradient.raset_gradient),
     "integrated": (_integrated.INFO, _integrated.integrated),
     "safex": (_safex.INFO, _safex.safex),
+    "steermoe": (_steermoe.INFO, _steermoe.steermoe),
     "routehijack": (_routehijack.INFO, _routehijack.routehijack),
     "gatebreaker": (_gatebreaker.INFO, _gatebreaker.gatebreaker),
     "lobotomy": (_lobotomy.INFO, _lobotomy.lobotomy),

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.criteria.sequence_classifier import SequenceReading
+from analysis.routing.forced import ForcedFrequency
 from analysis.routing.summary import PairRows
 from analysis.statistics import FEWEST_CLUSTERS
 
@@ -28,7 +29,8 @@ class Evidence:
     `gradient_harmful`, `gradient_benign` and `integrated` (harmful prompts) [prompts, layers, experts] are g·∂M/∂g, the
     last along the way from no expert output to all of it; `ablation` [layers, experts] is the mean loss of refusal
     margin on harmful prompts when the expert alone is zeroed (NaN where not ablated). The four are None when the model
-    has no refusal margin. `sequence` is None when there are too few prompts to train on.
+    has no refusal margin. `sequence` is None when there are too few prompts to train on, `forced` (f over
+    answers forced on the half's harmful prompts) when there are none.
     """
 
     frequency: npt.NDArray[np.float32]
@@ -43,6 +45,7 @@ class Evidence:
     topics: tuple[str, ...] = ()
     integrated: npt.NDArray[np.float32] | None = None
     sequence: SequenceReading | None = None
+    forced: ForcedFrequency | None = None
 
     def clusters(self, rows: Rows) -> list[str] | None:
         """The topics of `rows`, or None, which lets every prompt stand for itself, where there are too few of them."""

@@ -133,8 +133,7 @@ class RoutingRecorder(SeamListener):
     def fetch(self) -> Recorded:
         """Bring the batch to the host. Call once, after the last forward."""
         self._flush()
-        prompt = self._prompt_mask.sum(1, dtype=torch.int32)
-        tokens = torch.stack([prompt, self._prompt_mask[:, -1].to(torch.int32), self._response_tokens], dim=1)
+        tokens = self._tokens()
         return Recorded(
             selections=_host(self._selections).astype(np.uint32),
             probability=_host(self._probability),
@@ -144,6 +143,43 @@ class RoutingRecorder(SeamListener):
             forwards=self._forwards,
             ids_in_range=not bool(self._out_of_range),
         )
+
+    def _tokens(self) -> Int[Tensor, "batch windows"]:
+        prompt = self._prompt_mask.sum(1, dtype=torch.int32)
+        return torch.stack([prompt, self._prompt_mask[:, -1].to(torch.int32), self._response_tokens], dim=1)
+
+
+class ForcedRecorder(RoutingRecorder):
+    """Records one forward over prompts that are followed by given answers: `answer_tokens` [batch] says how many."""
+
+    def __init__(
+        self,
+        layers: tuple[MoeLayer, ...],
+        attention_mask: Int[Tensor, "batch tokens"],
+        answer_tokens: Int[Tensor, " batch"],
+    ) -> None:
+        super().__init__(layers, attention_mask, torch.empty(0, dtype=torch.long, device=attention_mask.device))
+        width = attention_mask.shape[1]
+        place, start = torch.arange(width, device=attention_mask.device), width - answer_tokens[:, None]
+        inside = attention_mask.bool()
+        masks = {PROMPT: inside & (place < start), BOUNDARY: place == start - 1, RESPONSE: place >= start}
+        self._masks = torch.stack([masks[window] for window in range(len(WINDOWS))])
+
+    def on_router(self, layer: MoeLayer, logits: Float[Tensor, "tokens experts"], choice: Tensor | None) -> None:
+        batch, width = self._prompt_mask.shape
+        probability = probabilities(layer, logits).view(batch, width, -1)
+        total = torch.einsum("bte,wbt->wbe", probability, self._masks.to(probability.dtype))
+        self._probability[:, layer.position, :, : layer.experts] += total
+
+    def on_selection(self, layer: MoeLayer, index: Int[Tensor, "tokens k"], weights: Float[Tensor, "tokens k"]) -> None:
+        self._fired[layer.position] += 1
+        batch, width = self._prompt_mask.shape
+        index, weights = index.view(batch, width, -1), weights.view(batch, width, -1)
+        for window, mask in enumerate(self._masks):
+            self._add(window, layer, index, weights, mask)
+
+    def _tokens(self) -> Int[Tensor, "batch windows"]:
+        return self._masks.sum(-1, dtype=torch.int32).T
 
 
 def probabilities(layer: MoeLayer, logits: Float[Tensor, "*tokens experts"]) -> Float[Tensor, "*tokens experts"]:

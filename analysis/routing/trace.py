@@ -98,7 +98,7 @@ def capture(
         captured.append(store.once(f"capture-{number:04d}", lambda part=part: _capture_part(model, part, settings)))  # type: ignore[misc]
     progress("capture", len(parts), len(parts))
     spot = store.once("capture-spot-check", lambda: Shard({}, asdict(_spot_check(model, ordered, settings))))
-    return _assemble(model, prompts, captured, SpotCheck(**spot.meta))
+    return assemble(model, prompts, captured, SpotCheck(**spot.meta))
 
 
 def _spot_check(model: LoadedModel, ordered: Sequence[Encoded], settings: CaptureSettings) -> SpotCheck:
@@ -113,10 +113,17 @@ def _capture_part(model: LoadedModel, part: Sequence[Encoded], settings: Capture
     lengths = {one.row: len(one.tokens) for one in part}
     for batch in batches(model, part, batch_tokens=settings.batch_tokens):
         record, generated, fed = record_batch(model, batch, settings.max_new_tokens)
-        tallies.append(_tally(model, record, [lengths[row] for row in batch.rows], fed))
+        tallies.append(tally_batch(model, record, [lengths[row] for row in batch.rows], fed))
         recorded.append(record)
         rows += batch.rows
         answers += [asdict(answer) for answer in generated]
+    return part_shard(rows, recorded, answers, tallies)
+
+
+def part_shard(
+    rows: Sequence[int], recorded: Sequence[Recorded], answers: Sequence[dict[str, Any]], tallies: Sequence[Tally]
+) -> Shard:
+    """What some batches recorded, as `assemble` takes it; `rows` and `answers` have one entry for each prompt."""
     total = tallies[0]
     for tally in tallies[1:]:
         total = total + tally
@@ -124,7 +131,7 @@ def _capture_part(model: LoadedModel, part: Sequence[Encoded], settings: Capture
         name: np.concatenate([getattr(r, name) for r in recorded])
         for name in ("selections", "tokens", "probability", "weight")
     }
-    return Shard({"rows": np.array(rows, dtype=np.int64), **arrays}, {"answers": answers, "tally": asdict(total)})
+    return Shard({"rows": np.array(rows, dtype=np.int64), **arrays}, {"answers": list(answers), "tally": asdict(total)})
 
 
 @torch.inference_mode()
@@ -178,7 +185,7 @@ def eos_ids(model: LoadedModel) -> list[int]:
     return [int(i) for i in ids if i is not None] or [-1]
 
 
-def _tally(model: LoadedModel, recorded: Recorded, prompt_lengths: Sequence[int], fed: Sequence[int]) -> Tally:
+def tally_batch(model: LoadedModel, recorded: Recorded, prompt_lengths: Sequence[int], fed: Sequence[int]) -> Tally:
     """Hold what the seam saw against what the tokenizer and the answers say must have passed."""
     expected_tokens = np.zeros(recorded.tokens.shape, dtype=np.int64)
     expected_tokens[:, PROMPT], expected_tokens[:, BOUNDARY], expected_tokens[:, RESPONSE] = prompt_lengths, 1, fed
@@ -199,7 +206,8 @@ def _tally(model: LoadedModel, recorded: Recorded, prompt_lengths: Sequence[int]
     )
 
 
-def _assemble(model: LoadedModel, prompts: PromptSet, parts: Sequence[Shard], spot: SpotCheck) -> Trace:
+def assemble(model: LoadedModel, prompts: PromptSet, parts: Sequence[Shard], spot: SpotCheck) -> Trace:
+    """The shards of a capture as one trace, certified. Raises CaptureError when the certificate does not hold."""
     order = np.argsort(np.concatenate([part.arrays["rows"] for part in parts]))
     joined = {
         name: np.concatenate([part.arrays[name] for part in parts])[order]

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 STAGE_WEIGHTS: Mapping[str, float] = {
     "load": 0.05,
-    "capture": 0.20,
+    "capture": 0.18,
+    "forced": 0.02,
     "criteria": 0.25,
     "search": 0.15,
     "confirmation": 0.20,
