@@ -48,7 +48,7 @@ def force_answers(
         [judged[i].label for i in rows],
         tokens=tokens,
     )
-    traces = [
+    refusal, stand_in = (
         capture_forced(
             model,
             harmful,
@@ -59,5 +59,5 @@ def force_answers(
             progress=progress,
         )
         for name, one in (("refusal", told.refusal), ("stand-in", told.stand_in))
-    ]
-    return ForcedPair(*traces, continuations=told)
+    )
+    return ForcedPair(refusal, stand_in, told)

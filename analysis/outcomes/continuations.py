@@ -97,4 +97,4 @@ def _tokens(model: LoadedModel, answer: Generated) -> tuple[int, ...]:
 
 def _cut(model: LoadedModel, one: Continuation, length: int) -> Continuation:
     tokens = one.tokens[:length]
-    return Continuation(str(model.tokenizer.decode(tokens)).strip(), tokens, one.source, one.share)
+    return Continuation(str(model.tokenizer.decode(list(tokens))).strip(), tokens, one.source, one.share)

@@ -60,10 +60,14 @@ def explained(frequency: FloatArray, labels: Sequence[str | None], topics: Seque
         raise WithheldError(
             "each topic has either harmful or benign prompts, so the two cannot be told apart"
         ) from None
-    chance = {
-        "topic": found.chance_rows,
-        "harm": found.chance_columns,
-        "interaction": found.chance_interaction,
-    }
-    shares = (one.reshape(shape) for one in (found.rows, found.columns, found.interaction))
-    return Explained(*shares, chance=chance, prompts=found.n)
+    return Explained(
+        topic=found.rows.reshape(shape),
+        harm=found.columns.reshape(shape),
+        interaction=found.interaction.reshape(shape),
+        chance={
+            "topic": found.chance_rows,
+            "harm": found.chance_columns,
+            "interaction": found.chance_interaction,
+        },
+        prompts=found.n,
+    )

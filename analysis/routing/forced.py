@@ -15,9 +15,9 @@ from analysis.errors import InputError
 from analysis.models import LoadedModel
 from analysis.outcomes.continuations import Continuations
 from analysis.prompts.prompt_set import PromptSet
-from analysis.routing.certificate import SpotCheck, spot_check
+from analysis.routing.certificate import SpotCheck, Tally, spot_check
 from analysis.routing.encoding import Encoded, batches, encode
-from analysis.routing.recorder import PROMPT, RESPONSE, ForcedRecorder
+from analysis.routing.recorder import PROMPT, RESPONSE, ForcedRecorder, Recorded
 from analysis.routing.topic_safety import Compared
 from analysis.routing.trace import (
     DEFAULTS,
@@ -146,7 +146,9 @@ def _join(
 def _capture_part(
     model: LoadedModel, part: Sequence[Encoded], lengths: dict[int, int], settings: CaptureSettings
 ) -> Shard:
-    recorded, rows, tallies = [], [], []
+    recorded: list[Recorded] = []
+    rows: list[int] = []
+    tallies: list[Tally] = []
     tokens = {one.row: one.tokens for one in part}
     for batch in batches(model, part, batch_tokens=settings.batch_tokens):
         fed = [lengths[row] for row in batch.rows]
@@ -165,7 +167,7 @@ def _capture_part(
 
 
 def _given(model: LoadedModel, answer: tuple[int, ...]) -> Generated:
-    return Generated(str(model.tokenizer.decode(answer)).strip(), answer[0], finished=False)
+    return Generated(str(model.tokenizer.decode(list(answer))).strip(), answer[0], finished=False)
 
 
 def _spot_check(model: LoadedModel, ordered: Sequence[Encoded], settings: CaptureSettings) -> SpotCheck:

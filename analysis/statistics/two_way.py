@@ -61,12 +61,18 @@ def two_way_eta(
     total = np.where(total > _ROUNDING * scale, total, 0.0)
     by_first, by_second, additive, full = (((space.T @ centred) ** 2).sum(0) for space in spaces)
     freedom = len(array) - 1
-    parts = [additive - by_second, additive - by_first, full - additive]
-    degrees = [ranks[2] - ranks[1], ranks[2] - ranks[0], ranks[3] - ranks[2]]
-    shares = [divide(part.clip(0), total) for part in parts]
-    if not degrees[2] or ranks[3] == len(array):
-        shares[2] = np.full_like(shares[2], np.nan)
-    return TwoWay(*shares, *(degree / freedom for degree in degrees), n=len(array))
+    crossed = divide((full - additive).clip(0), total)
+    if ranks[3] in (ranks[2], len(array)):
+        crossed = np.full_like(crossed, np.nan)
+    return TwoWay(
+        rows=divide((additive - by_second).clip(0), total),
+        columns=divide((additive - by_first).clip(0), total),
+        interaction=crossed,
+        chance_rows=(ranks[2] - ranks[1]) / freedom,
+        chance_columns=(ranks[2] - ranks[0]) / freedom,
+        chance_interaction=(ranks[3] - ranks[2]) / freedom,
+        n=len(array),
+    )
 
 
 def _indicators(rows: int, labels: Sequence[Hashable]) -> Float[np.ndarray, "n levels"]:
