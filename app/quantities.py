@@ -65,6 +65,43 @@ QUANTITIES: Mapping[str, Quantity] = {
         "JSD(harmful, benign of the same pair)",
         "Contrast as in RASET, arXiv 2605.29708",
     ),
+    "jsd_refusal_prefix": Quantity(
+        "Refusal-prefix divergence",
+        "How differently a harmful prompt is routed with a refusal behind it: what the answer adds to what the prompt "
+        "is about.",
+        "JSD(all tokens of the prompt, the same and those of a refusal)",
+        "Contrast as in RASET, arXiv 2605.29708; the windows are ExpertScope's",
+    ),
+    "jsd_behaviour": Quantity(
+        "Behaviour divergence",
+        "How differently a refusal and a harmless stand-in for compliance are routed behind one harmful prompt. Their "
+        "words differ too, so this bounds what refusing itself changes.",
+        "JSD(tokens of the refusal, tokens of the stand-in), both forced, of equal length",
+        "Contrast as in RASET, arXiv 2605.29708; stand-in and windows are ExpertScope's",
+    ),
+    "overlap": Quantity(
+        "Top-k overlap",
+        "How many of the k most probable experts the two sides of a contrast share, on average over layers: k is alike.",
+        "O = |top-k p ∩ top-k p′|, 0 to k",
+        "As in RASET, arXiv 2605.29708; on mean probabilities is ExpertScope's",
+    ),
+    "topic_matrix": Quantity(
+        "Distance between topics",
+        "How differently prompts of two topics are routed, and on the diagonal prompts of one.",
+        "mean JSD over pairs of prompts of one label",
+    ),
+    "eta": Quantity(
+        "Explained by topic, by harm",
+        "The share of an expert's selection frequency over prompts that their topic explains, and their harm. Chance "
+        "alone explains the dotted amount.",
+        "η² in f = μ + topic + harm + topic × harm, sums of squares of type II",
+    ),
+    "steermoe": Quantity(
+        "Risk difference",
+        "How much more or less the expert is selected while a refusal is said than while a harmless stand-in is.",
+        "|f(refusal) − f(stand-in)| over forced answer tokens",
+        "SteerMoE, arXiv 2509.09660; the harmless stand-in is ExpertScope's",
+    ),
     "topic_ratio": Quantity(
         "Topic ratio ρ",
         "Safety divergence over topic divergence: far below 1 means that routing follows what a prompt is about, not "

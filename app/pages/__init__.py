@@ -29,4 +29,5 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     routing.register,
     experts.register,
     expert.register,
+    topics.register,
 )

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from backend.api.deps import DownloadQuery, ServicesDep
 from backend.api.schemas import AnswerOut, HeatmapOut, Listing
-from backend.services import Answer, ExpertView, Services
+from backend.services import Answer, ExpertView, Services, TopicDistances
 
 router = APIRouter(prefix="/api/v1/runs/{run_id}", tags=["results"])
 Row = dict[str, Any]
@@ -79,8 +79,19 @@ def read_heatmap_csv(
 
 @router.get("/topics")
 def read_topics(run_id: str, services: ServicesDep) -> Listing[Row]:
-    """Topic against safety, per layer."""
+    """The five contrasts of topic and safety with their overlaps, per layer."""
     return Listing[Row].whole(services.results.topics(run_id))
+
+
+@router.get("/topics/matrix")
+def read_topic_matrix(
+    run_id: str,
+    services: ServicesDep,
+    prompts: Annotated[str, Query(description="benign or harmful.")] = "benign",
+    layer: Annotated[int | None, Query(description="A MoE layer; without it the mean over layers.")] = None,
+) -> TopicDistances:
+    """How far apart each two topics are routed; null where there is no pair of prompts."""
+    return services.results.topic_matrix(run_id, prompts, layer)
 
 
 @router.get("/experts")

@@ -38,6 +38,7 @@ from backend.services.records import (
     RunInfo,
     RunKind,
     RunStatus,
+    TopicDistances,
     TopicUse,
     WindowUse,
 )
@@ -123,6 +124,7 @@ __all__ = [
     "Services",
     "Settings",
     "TooLargeError",
+    "TopicDistances",
     "TopicUse",
     "WindowUse",
     "Workers",

@@ -137,6 +137,21 @@ class Heatmap:
 
 
 @dataclass(frozen=True)
+class TopicDistances:
+    """How far apart each two topics are routed: mean JSD over pairs of prompts with one label, null without a pair.
+
+    `layer` is None for the mean over layers; `layers` are those to choose from; `pairs` the pairs behind each cell.
+    """
+
+    prompts: str
+    layer: int | None
+    layers: list[int]
+    topics: list[str]
+    values: list[list[float | None]]
+    pairs: list[list[int]]
+
+
+@dataclass(frozen=True)
 class TopicUse:
     """How much one topic uses an expert: selection frequencies, and `lift` over uniform use."""
 

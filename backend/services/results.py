@@ -10,14 +10,14 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from analysis.errors import ConflictError, NotFoundError
+from analysis.errors import ConflictError, InputError, NotFoundError, WithheldError
 from analysis.result import Answer, PromptCounts
 from analysis.routing.table import RoutingTable
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunResultRow, RunRow
 from backend.reports import experts_csv, render_html
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
-from backend.services.records import ExpertView, Heatmap, PromptUse
+from backend.services.records import ExpertView, Heatmap, PromptUse, TopicDistances
 from backend.services.run_rows import find
 from backend.services.stored_result import show_answer, unpack_report
 
@@ -81,6 +81,29 @@ class Results:
         """Per layer: topic against safety, with intervals."""
         per_layer: Rows = self.report(run_id)["routing"]["per_layer"]
         return per_layer
+
+    def topic_matrix(self, run_id: str, prompts: str = "benign", layer: int | None = None) -> TopicDistances:
+        """Topic by topic, of benign or harmful prompts, in one layer or (None) averaged over all.
+
+        Raises InputError for other prompts or a layer that the run lacks, WithheldError with the report's reason.
+        """
+        routing = self.report(run_id)["routing"]
+        known = ("benign", "harmful")
+        if prompts not in known:
+            raise InputError(f"unknown prompts '{prompts}': expected one of {', '.join(known)}", field="prompts")
+        matrix = (routing.get("topic_matrix") or {}).get(prompts)
+        if matrix is None:
+            raise WithheldError(self._why(run_id, f"routing.topic_matrix.{prompts}"))
+        layers = [row["layer"] for row in routing["per_layer"]] if "per_layer" in matrix else []
+        if layer is not None and layer not in layers:
+            choice = f"expected one of {', '.join(map(str, layers))}" if layers else "this run has the mean only"
+            raise InputError(f"layer {layer} has no topic matrix: {choice}", field="layer")
+        values = matrix["mean"] if layer is None else matrix["per_layer"][layers.index(layer)]
+        return TopicDistances(prompts, layer, layers, matrix["topics"], values, matrix["pairs"])
+
+    def _why(self, run_id: str, what: str) -> str:
+        reasons = {one["what"]: one["why"] for one in self.report(run_id)["withheld"]}
+        return str(reasons.get(what, "this run was made before topics were compared one by one: run it again"))
 
     def experts(self, run_id: str) -> Rows:
         """Every expert, best first."""

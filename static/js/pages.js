@@ -56,6 +56,10 @@
         return remember(parts);
       },
 
+      rememberTopics(prompts, layer) {
+        return remember({ prompts: prompts === "benign" ? null : prompts, layer: layer === "mean" ? null : layer });
+      },
+
       rememberExperts(columns, filters) {
         const sorted = (columns || []).find((column) => column.sort);
         const order = sorted ? sorted.colId + "." + sorted.sort : null;
