@@ -75,13 +75,13 @@ QUANTITIES: Mapping[str, Quantity] = {
     "jsd_behaviour": Quantity(
         "Behaviour divergence",
         "How differently a refusal and a harmless stand-in for compliance are routed behind one harmful prompt. Their "
-        "words differ too, so this bounds what refusing itself changes.",
+        "words differ too, so not all of it is refusing.",
         "JSD(tokens of the refusal, tokens of the stand-in), both forced, of equal length",
         "Contrast as in RASET, arXiv 2605.29708; stand-in and windows are ExpertScope's",
     ),
     "overlap": Quantity(
         "Top-k overlap",
-        "How many of the k most probable experts the two sides of a contrast share, on average over layers: k is alike.",
+        "How many of the k most probable experts the two sides of a contrast share: k is alike.",
         "O = |top-k p ∩ top-k p′|, 0 to k",
         "As in RASET, arXiv 2605.29708; on mean probabilities is ExpertScope's",
     ),

@@ -15,8 +15,8 @@ Cells = Sequence[Sequence[float | None]]
 def topic_matrix(
     topics: Sequence[str], values: Cells, pairs: Sequence[Sequence[int]], *, order: Cells | None = None
 ) -> go.Figure:
-    """`values` [topics, topics] are JSDs, None where there is no pair. Topics stand as average linkage of `order` (default:
-    `values`) puts them, so that the same order can be kept while the values change."""
+    """`values` [topics, topics] are JSDs, None where there is no pair. Topics stand as average linkage of `order` puts
+    them (of `values` by default), so that the same order can be kept while the values change."""
     place = clustered(order if order is not None else values)
     names = [topics[i] for i in place]
     cells = np.array(values, dtype=np.float64)[np.ix_(place, place)]

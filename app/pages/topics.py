@@ -154,13 +154,11 @@ def _forced(forced: Mapping[str, Any] | None) -> Component | None:
         return None
     origin = {"own answers": "from the model's own answers", "built-in": "built in"}
     refusal, stand_in = forced["refusal"], forced["stand_in"]
+    answers = " and ".join(f"“{one['text']}” ({origin[one['source']]})" for one in (refusal, stand_in))
+    where = f"{formats.plural(forced['prompts'], 'harmful prompt')}, {formats.plural(refusal['tokens'], 'token')} each"
     return html.P(
-        [
-            f"Forced on {formats.plural(forced['prompts'], 'harmful prompt')}, "
-            f"{formats.plural(refusal['tokens'], 'token')} each: “{refusal['text']}” ({origin[refusal['source']]}) and "
-            f"“{stand_in['text']}” ({origin[stand_in['source']]}). Their words differ too, and short windows lie farther "
-            "apart than long ones: the behaviour contrast bounds what refusing changes.",
-        ],
+        f"Forced on {where}: {answers}. Their words differ too, and few tokens lie farther apart than many: not all of "
+        "the behaviour contrast is refusing.",
         className="dim small",
     )
 
@@ -221,9 +219,7 @@ def draw_matrix(services: Services, run_id: str, prompts: str, layer: str) -> tu
         return topic_matrix([], [], []), f"Not there: {error.message}."
     behind = sum(sum(row[i:]) for i, row in enumerate(shown.pairs))
     where = "mean over layers" if shown.layer is None else f"layer {shown.layer}"
-    caption = (
-        f"{formats.count(behind)} pairs of {prompts} prompts, {where}. Topics that are routed alike stand together."
-    )
+    caption = f"{formats.count(behind)} pairs of {prompts} prompts, {where}. Topics routed alike stand together."
     return topic_matrix(shown.topics, shown.values, shown.pairs, order=mean.values), caption
 
 
@@ -241,10 +237,10 @@ def _explained(finished: Finished) -> Component | None:
     if found is None:
         why = wording.withheld_reason(report, "routing.explained") or "the prompts cannot carry it"
         return html.Section([heading, withheld("Explained by topic, by harm", why)], className="stack")
+    by_topic, by_harm = (formats.number(found["chance"][factor], 2) for factor in ("topic", "harm"))
     caption = (
-        f"{formats.plural(len(report['experts']), 'expert')}, {formats.plural(found['prompts'], 'prompt')}. Dotted: what "
-        f"chance alone explains, {formats.number(found['chance']['topic'], 2)} by topic and "
-        f"{formats.number(found['chance']['harm'], 2)} by harm."
+        f"{formats.plural(len(report['experts']), 'expert')}, {formats.plural(found['prompts'], 'prompt')}. "
+        f"Dotted: what chance alone explains, {by_topic} by topic and {by_harm} by harm."
     )
     return html.Section(
         [
