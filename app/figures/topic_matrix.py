@@ -29,6 +29,7 @@ def topic_matrix(
             customdata=counts,
             colorscale=AMOUNTS,
             zmin=0,
+            zmax=float(np.nanmax(cells)) if np.isfinite(cells).any() else 1.0,
             xgap=1,
             ygap=1,
             hoverongaps=False,
