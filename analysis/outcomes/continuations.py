@@ -58,7 +58,7 @@ def choose_continuations(
         raise InputError(f"forced answers of {tokens} tokens: expected at least {SHORTEST}", field="forced_tokens")
     rows = list(zip(prompts, answers, labels, strict=True))
     told = [
-        _own_or(model, [a for p, a, judged in rows if (p.label, judged) == wanted], plain, tokens)
+        _own_or(model, [a for p, a, judged in rows if (p.side, judged) == wanted], plain, tokens)
         for wanted, plain in ((("harmful", "refusal"), REFUSAL), (("benign", "compliance"), STAND_IN))
     ]
     length = min(len(one.tokens) for one in told)

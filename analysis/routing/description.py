@@ -32,7 +32,7 @@ def describe_routing(
     trace: Trace, contrasts: TopicSafety, forced: ForcedPair | None, not_forced: str, *, seed: int
 ) -> RoutingDescription:
     """Add to the contrasts of a trace what else its prompts can carry. `not_forced` says why `forced` is None."""
-    labels, topics = [p.label for p in trace.prompts], [p.topic for p in trace.prompts]
+    labels, topics = [p.side for p in trace.prompts], [p.topic for p in trace.prompts]
     probability = prompt_window(trace.probability)
     matrices = {label: topic_matrix(probability, labels, topics, label, seed=seed) for label in LABELS}
     withheld = {**contrasts.withheld, **_without_matrices(matrices)}

@@ -23,11 +23,13 @@ from analysis.criteria import sequence_classifier as classifier
 from analysis.evidence.bench import Bench
 from analysis.evidence.search import _score, with_gradients, with_integrated
 from analysis.evidence.sequence import sequence_reading
+from analysis.forcing import force_answers
 from analysis.models import ExpertId, LoadedModel, load_model
 from analysis.outcomes.openings import Openings
 from analysis.prompts import Label, load_prompts
 from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.routing.encoding import encode
+from analysis.routing.forced import ForcedPair
 from analysis.routing.trace import CaptureSettings, Trace, capture, silent
 from analysis.shards import MemoryShards
 from analysis.study import routing_evidence
@@ -48,6 +50,7 @@ class Scored:
     openings: Openings
     evidence: Evidence
     found: dict[str, Criterion]
+    forced: ForcedPair
 
 
 def few_prompts() -> PromptSet:
@@ -83,9 +86,10 @@ def scored() -> Scored:
     losses = np.full((LAYERS, EXPERTS), np.nan)
     for expert, margin in zip(ABLATED, alone.margin.mean(1), strict=True):
         losses[expert] = margin
-    found, withheld = _score(replace(evidence, ablation=losses), CRITERIA)
+    forced = force_answers(model, trace)
+    found, withheld = _score(replace(evidence, ablation=losses, forced=forced.frequency()), CRITERIA)
     assert not withheld
-    return Scored(model, prompts, trace, openings, evidence, found)
+    return Scored(model, prompts, trace, openings, evidence, found, forced)
 
 
 def use(scored: Scored, prompt: Prompt, layer: int, expert: int) -> float:
@@ -127,6 +131,31 @@ def test_routehijack_and_gatebreaker(scored: Scored) -> None:
     # every harmful prompt here has its twin, so the mean difference is the difference of the means
     check(scored.found["routehijack"].score, {cell: busy[cell] - general[cell] - general[cell] ** 2 for cell in CELLS})
     check(scored.found["routehijack"].columns["general"], general)
+
+
+def test_steermoe(scored: Scored) -> None:
+    """One unpadded sequence at a time, selections as the routers return them, tokens pooled as in the paper."""
+    told = scored.forced.continuations
+    uses: dict[str, dict[tuple[int, int], int]] = {}
+    for name, answer in (("refusal", told.refusal.tokens), ("stand_in", told.stand_in.tokens)):
+        uses[name] = dict.fromkeys(CELLS, 0)
+        for one in encode(scored.model, scored.prompts.labelled("harmful")):
+            kept: list[Tensor] = []
+            hooks = [
+                layer.router.register_forward_hook(lambda _m, _i, out, kept=kept: kept.append(out[2]))
+                for layer in scored.model.seam.layers
+            ]
+            with torch.inference_mode():
+                scored.model.model(input_ids=torch.tensor([[*one.tokens, *answer]]))
+            for hook in hooks:
+                hook.remove()
+            for layer, chosen in enumerate(kept):
+                for expert in chosen.reshape(-1, chosen.shape[-1])[-len(answer) :].flatten().tolist():
+                    uses[name][layer, expert] += 1
+    tokens = len(told.refusal.tokens) * len(scored.prompts.labelled("harmful"))
+    risk = {cell: (uses["refusal"][cell] - uses["stand_in"][cell]) / tokens for cell in CELLS}
+    check(scored.found["steermoe"].columns["rd"], risk)
+    check(scored.found["steermoe"].score, {cell: abs(value) for cell, value in risk.items()})
 
 
 def shares_of_resamples(scored: Scored, prompts: Sequence[Prompt]) -> dict[tuple[int, int], float]:
