@@ -56,8 +56,8 @@ def force_answers(
             settings,
             name=f"forced-{name}",
             shards=shards,
-            progress=progress,
+            progress=lambda stage, done, total, turn=turn: progress(stage, turn * total + done, 2 * total),
         )
-        for name, one in (("refusal", told.refusal), ("stand-in", told.stand_in))
+        for turn, (name, one) in enumerate((("refusal", told.refusal), ("stand-in", told.stand_in)))
     )
     return ForcedPair(refusal, stand_in, told)

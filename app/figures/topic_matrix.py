@@ -19,8 +19,9 @@ def topic_matrix(
     them (of `values` by default), so that the same order can be kept while the values change."""
     place = clustered(order if order is not None else values)
     names = [topics[i] for i in place]
-    cells = np.array(values, dtype=np.float64)[np.ix_(place, place)]
-    counts = np.array(pairs, dtype=np.int64)[np.ix_(place, place)]
+    shape = (len(topics), len(topics))
+    cells = np.array(values, dtype=np.float64).reshape(shape)[np.ix_(place, place)]
+    counts = np.array(pairs, dtype=np.int64).reshape(shape)[np.ix_(place, place)]
     chart = figure(
         go.Heatmap(
             z=cells,

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 STAGE_WEIGHTS: Mapping[str, float] = {
     "load": 0.05,
-    "capture": 0.18,
+    "capture": 0.20,
     "forced": 0.02,
     "criteria": 0.25,
-    "search": 0.15,
+    "search": 0.13,
     "confirmation": 0.20,
     "answers": 0.15,
 }

@@ -18,6 +18,7 @@ EXPERTS = 8
 TOP_K = 2
 TOPICS = ("banking", "travel")
 FLAGGED = ((2, 5), (1, 3))
+CONTRASTS = ("topic", "within_topic", "safety", "refusal_prefix", "behaviour")
 RUNGS = ("correlated", "stable", "significant", "causal", "selective", "replicated")
 
 
@@ -145,19 +146,37 @@ def make_report(prompts: PromptSet, table: RoutingTable, flagged: tuple, random:
         },
         "routing": {
             "topic_ratio": interval(0.24),
-            "jsd": {"topic": interval(0.2), "within_topic": interval(0.05), "safety": interval(0.06)},
+            "jsd": {
+                "topic": interval(0.2),
+                "within_topic": interval(0.05),
+                "safety": interval(0.06),
+                "refusal_prefix": interval(0.08),
+                "behaviour": interval(0.3),
+            },
+            "overlap": {name: interval(1.5) for name in CONTRASTS},
             "per_layer": [
                 {
                     "layer": layer,
                     "topic": interval(0.2 + 0.01 * layer),
                     "within_topic": interval(0.05),
                     "safety": interval(0.06),
+                    "refusal_prefix": interval(0.08),
+                    "behaviour": interval(0.3),
+                    "overlap": {name: interval(1.5) for name in CONTRASTS},
                     "topic_ratio": interval(0.3),
                     "entropy": 2.5,
                     "effective_experts": 6.25,
                 }
                 for layer in LAYERS
             ],
+            "forced": {
+                "prompts": harmful,
+                "refusal": {"text": "I cannot help", "tokens": 4, "source": "own answers", "share": 0.5},
+                "stand_in": {"text": "Sure, I'd be", "tokens": 4, "source": "built-in"},
+                "assignments": 2_400,
+            },
+            "topic_matrix": {"benign": make_matrix(), "harmful": None},
+            "explained": {"prompts": len(prompts), "chance": {"topic": 0.09, "harm": 0.09, "interaction": 0.09}},
         },
         "outcomes": {
             "refusal_harmful": interval(1.0, harmful, 0),
@@ -192,8 +211,22 @@ def make_report(prompts: PromptSet, table: RoutingTable, flagged: tuple, random:
             "selectivity": 0.1 if flagged else None,
             "concentration": {"m80": 2, "gini": 0.9},
         },
-        "withheld": [{"what": "outcomes.judge_agreement", "why": "one judge was asked"}],
+        "withheld": [
+            {"what": "outcomes.judge_agreement", "why": "one judge was asked"},
+            {"what": "routing.topic_matrix.harmful", "why": "there are not two topics with harmful prompts"},
+        ],
         "timings": {"load": 1.0, "capture": 2.0, "criteria": 3.0, "confirmation": 4.0, "total": 10.0},
+    }
+
+
+def make_matrix() -> dict[str, Any]:
+    """The two topics, farther apart in each further layer; travel has one prompt and so no pair of its own."""
+    per_layer = [[[0.05, 0.1 * layer], [0.1 * layer, None]] for layer in LAYERS]
+    return {
+        "topics": list(TOPICS),
+        "mean": [[0.05, 0.2], [0.2, None]],
+        "per_layer": per_layer,
+        "pairs": [[3, 2], [2, 0]],
     }
 
 
@@ -219,7 +252,14 @@ def make_expert(
             "gatebreaker": cell("frequency", "harmful"),
             "ablation": float(random.normal()),
         },
-        "details": {"raset.delta": 0.25, "raset.delta_low": 0.125, "raset.q": 0.5},
+        "details": {
+            "raset.delta": 0.25,
+            "raset.delta_low": 0.125,
+            "raset.q": 0.5,
+            "eta_topic": 0.4,
+            "eta_harm": 0.3 if flagged else 0.01,
+            "eta_interaction": 0.05,
+        },
         "effect": interval(1.5 if flagged else 0.0),
         "ablation": {"margin": interval(1.5), "refusal": interval(0.9)} if flagged else None,
         "null": {"mean": 0.0, "sd": 0.1, "n": 100},

@@ -169,6 +169,16 @@ def test_some_of_the_prompts_can_be_asked_for(forced: ForcedPair) -> None:
     assert forced.frequency(few).topics == forced.frequency().topics[2:4]
 
 
+def test_progress_goes_once_through_both_answers(planted: LoadedModel, trace: Trace, forced: ForcedPair) -> None:
+    seen: list[tuple[int, int]] = []
+    settings = CaptureSettings(shard_prompts=10)
+    again = force_answers(
+        planted, trace, settings=settings, progress=lambda stage, done, total: seen.append((done, total))
+    )
+    assert seen == [(0, 4), (1, 4), (2, 4), (2, 4), (3, 4), (4, 4)]
+    np.testing.assert_array_equal(again.refusal.selections, forced.refusal.selections)
+
+
 def test_without_harmful_prompts_nothing_is_forced(planted: LoadedModel, trace: Trace, prompts: PromptSet) -> None:
     benign = PromptSet("benign", tuple(replace(p, label=None) for p in prompts))
     with pytest.raises(WithheldError, match="there are no harmful prompts to force a refusal on"):

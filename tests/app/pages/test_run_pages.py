@@ -175,5 +175,45 @@ def test_the_summary_has_stability_only_where_the_report_has_it() -> None:
     assert "[61, 81]" in text
 
 
+def test_the_topics_page_has_all_five_contrasts_and_says_what_was_forced(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/topics")
+    for part in ("Topic", "Within topic", "Safety", "Refusal prefix", "Behaviour", "Shared of 2"):
+        assert f'"{part}"' in page
+    assert "“I cannot help” (from the model's own answers) and “Sure, I'd be” (built in)" in page
+    assert "chance alone explains, 0.09 by topic and 0.09 by harm" in page
+    assert "7 pairs of" not in page
+    assert "5 pairs of benign prompts, mean over layers" in page
+
+
+def test_the_address_chooses_the_matrix(show: Show, done: RunInfo) -> None:
+    assert "benign prompts, layer 3" in show(f"/ui/runs/{done.id}/topics", "?layer=3")
+    assert "Not there: there are not two topics with harmful prompts." in show(
+        f"/ui/runs/{done.id}/topics", "?prompts=harmful"
+    )
+    assert "Not there: layer 7 has no topic matrix" in show(f"/ui/runs/{done.id}/topics", "?layer=7")
+
+
+def test_another_choice_draws_the_matrix_again(call: Callable[..., dict[str, Any]], done: RunInfo) -> None:
+    values = {"topics-prompts.value": "benign", "topics-layer.value": "2", "topics-run.data": done.id}
+    drawn = call("topics-matrix.figure", values, "topics-layer.value")
+    assert drawn["topics-caption"]["children"].startswith("5 pairs of benign prompts, layer 2.")
+    assert drawn["topics-matrix"]["figure"]["data"][0]["x"] == ["banking", "travel"]
+
+
+def test_a_result_from_before_the_five_contrasts_is_shown(show: Show, services: Services, queued: RunInfo) -> None:
+    result = make_result(services.prompt_sets.load(queued.prompt_set.id))
+    routing = result.report["routing"]
+    for name in ("overlap", "forced", "topic_matrix", "explained"):
+        del routing[name]
+    for row in (routing["jsd"], *routing["per_layer"]):
+        for name in ("refusal_prefix", "behaviour", "overlap"):
+            row.pop(name, None)
+    services.runs.mark_running(queued.id)
+    services.runs.finish(queued.id, result)
+    page = show(f"/ui/runs/{queued.id}/topics")
+    assert "Topic ratio by layer" in page
+    assert "Five contrasts" not in page
+
+
 def test_an_unknown_run_is_not_found(show: Show) -> None:
     assert "no run has the id 'nope'" in show("/ui/runs/nope")

@@ -59,6 +59,15 @@ def test_experts_and_topics_are_lists(client: TestClient, done: RunInfo) -> None
     assert [row["layer"] for row in topics["items"]] == list(LAYERS)
 
 
+def test_topics_are_compared_with_one_another(client: TestClient, done: RunInfo) -> None:
+    matrix = get(client, done, "topics/matrix", layer=2)
+    assert (matrix["topics"], matrix["layer"]) == (["banking", "travel"], 2)
+    assert matrix["values"] == [[0.05, 0.2], [0.2, None]]
+    for wrong, code in (({"prompts": "harmful"}, "withheld"), ({"layer": 9}, "invalid_input")):
+        answer = client.get(f"/api/v1/runs/{done.id}/topics/matrix", params=wrong)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+
+
 def test_one_expert(client: TestClient, done: RunInfo) -> None:
     view = get(client, done, "experts/2/5")
     assert view["row"]["rank"] == 1
@@ -92,6 +101,16 @@ def test_a_server_that_hides_answers_never_sends_them(services: Services, done: 
 
 
 def test_results_of_an_unfinished_run_are_a_conflict(client: TestClient, queued: RunInfo) -> None:
-    for path in ("report.json", "report.html", "experts.csv", "heatmap", "heatmap.csv", "topics", "experts", "answers"):
+    for path in (
+        "report.json",
+        "report.html",
+        "experts.csv",
+        "heatmap",
+        "heatmap.csv",
+        "topics",
+        "topics/matrix",
+        "experts",
+        "answers",
+    ):
         answer = client.get(f"/api/v1/runs/{queued.id}/{path}")
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")

@@ -64,6 +64,7 @@ def test_a_report_without_experts_still_has_its_header() -> None:
 
 def test_what_a_criterion_says_beside_its_score_stands_at_the_end() -> None:
     rows = rows_of(make_result().report)
-    assert list(rows[0])[-3:] == ["raset_delta", "raset_delta_low", "raset_q"]
+    assert list(rows[0])[-6:-3] == ["raset_delta", "raset_delta_low", "raset_q"]
+    assert list(rows[0])[-3:] == ["eta_topic", "eta_harm", "eta_interaction"]
     assert rows[0]["raset_delta"] == "0.25"
     assert "score_gatebreaker" in rows[0], "the file leaves out nothing"

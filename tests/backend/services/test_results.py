@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from analysis.errors import ConflictError, InputError, NotFoundError
+from analysis.errors import ConflictError, InputError, NotFoundError, WithheldError
 from analysis.result import AuditResult
 from backend.db.tables import ExpertScoreRow
 from backend.services import PromptSetInfo, RunInfo, Services
@@ -109,12 +109,30 @@ def test_scores_can_be_asked_for_in_sql(services: Services, done: RunInfo, resul
     assert (found[2, 5].effect, found[2, 5].q_value, found[2, 5].safex) == (1.5, 0.02, None)
 
 
+def test_topics_are_compared_in_one_layer_or_over_all(services: Services, done: RunInfo) -> None:
+    mean = services.results.topic_matrix(done.id)
+    assert (mean.prompts, mean.layer, mean.layers) == ("benign", None, [1, 2, 3])
+    assert (mean.topics, mean.values) == (["banking", "travel"], [[0.05, 0.2], [0.2, None]])
+    assert mean.pairs == [[3, 2], [2, 0]]
+    assert services.results.topic_matrix(done.id, layer=3).values[0][1] == pytest.approx(0.3)
+
+
+def test_a_topic_matrix_that_is_not_there_is_refused_with_its_reason(services: Services, done: RunInfo) -> None:
+    with pytest.raises(WithheldError, match="there are not two topics with harmful prompts"):
+        services.results.topic_matrix(done.id, "harmful")
+    with pytest.raises(InputError, match="unknown prompts 'all': expected one of benign, harmful"):
+        services.results.topic_matrix(done.id, "all")
+    with pytest.raises(InputError, match="layer 0 has no topic matrix: expected one of 1, 2, 3"):
+        services.results.topic_matrix(done.id, layer=0)
+
+
 def test_results_that_are_not_there_yet_are_a_conflict(services: Services, running: RunInfo) -> None:
     calls = [
         services.results.report,
         services.results.certificate,
         services.results.heatmap,
         services.results.topics,
+        services.results.topic_matrix,
         services.results.experts,
         services.results.answers,
         services.results.experts_csv,
