@@ -56,8 +56,13 @@ def force_answers(
             settings,
             name=f"forced-{name}",
             shards=shards,
-            progress=lambda stage, done, total, turn=turn: progress(stage, turn * total + done, 2 * total),
+            progress=_half(progress, turn),
         )
         for turn, (name, one) in enumerate((("refusal", told.refusal), ("stand-in", told.stand_in)))
     )
     return ForcedPair(refusal, stand_in, told)
+
+
+def _half(progress: Progress, turn: int) -> Progress:
+    """Progress of the first or the second of two captures of one size, as progress of both."""
+    return lambda stage, done, total: progress(stage, turn * total + done, 2 * total)

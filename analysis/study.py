@@ -149,11 +149,14 @@ def score(
     try:
         found: Criterion = function(evidence)
     except WithheldError as reason:
-        if bench is not None or criterion == "steermoe":
+        if (forced if criterion == "steermoe" else bench) is not None:
             raise
-        raise WithheldError(
-            f"{reason.message}; if it looks at the behaviour, pass bench=refusal_bench(model, trace)"
-        ) from None
+        how = (
+            "pass forced=force_answers(model, trace)"
+            if criterion == "steermoe"
+            else "if it looks at the behaviour, pass bench=refusal_bench(model, trace)"
+        )
+        raise WithheldError(f"{reason.message}; {how}") from None
     return Ranking(info, trace.layers, found.score, found.columns)
 
 

@@ -26,7 +26,7 @@ def steermoe(evidence: Evidence) -> Criterion:
     """Score |RD| [layers, experts]; `rd` is positive where refusals use the expert more."""
     forced = evidence.forced
     if forced is None or not len(forced.topics):
-        raise WithheldError("steermoe needs answers forced on harmful prompts: pass forced=force_answers(model, trace)")
+        raise WithheldError("steermoe needs answers forced on harmful prompts, and there are none")
     shape = forced.refusal.shape[1:]
     difference = (forced.refusal.astype(np.float64) - forced.stand_in).reshape(len(forced.topics), -1)
     interval = cluster_bootstrap_columns(

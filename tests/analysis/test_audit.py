@@ -116,6 +116,33 @@ def test_routing_follows_topic(found: AuditResult) -> None:
     assert 0 < ratio["low"] <= ratio["estimate"] <= ratio["high"] < 1
 
 
+def test_answers_are_forced_on_every_harmful_prompt_and_counted(found: AuditResult) -> None:
+    routing = found.report["routing"]
+    assert routing["jsd"]["topic"]["low"] > routing["jsd"]["safety"]["high"] > 0
+    assert routing["jsd"]["topic"]["low"] > routing["jsd"]["refusal_prefix"]["high"] > 0
+    assert all(0 <= one["low"] <= one["estimate"] <= one["high"] <= 2 for one in routing["overlap"].values())
+    forced = routing["forced"]
+    assert forced["prompts"] == found.report["prompts"]["harmful"] == 32
+    assert forced["refusal"]["tokens"] == forced["stand_in"]["tokens"] >= 4
+    assert forced["refusal"]["source"] == forced["stand_in"]["source"] == "own answers"
+    assert all(
+        expert["scores"]["steermoe"] == abs(expert["details"]["steermoe.rd"]) for expert in found.report["experts"]
+    )
+
+
+def test_topics_are_compared_and_explain_more_than_harm(found: AuditResult) -> None:
+    routing = found.report["routing"]
+    for label in ("benign", "harmful"):
+        matrix = routing["topic_matrix"][label]
+        mean, layers = np.array(matrix["mean"], dtype=float), np.array(matrix["per_layer"], dtype=float)
+        assert layers.shape == (4, len(matrix["topics"]), len(matrix["topics"]))
+        np.testing.assert_allclose(mean, layers.mean(0), atol=2e-6)
+        np.testing.assert_array_equal(mean, mean.T)
+    shares = [[expert["details"][f"eta_{name}"] for name in ("topic", "harm")] for expert in found.report["experts"]]
+    topic, harm = np.array(shares).T
+    assert np.median(topic) > routing["explained"]["chance"]["topic"] > np.median(harm)
+
+
 def test_the_causal_rungs_need_no_routing_evidence(found: AuditResult) -> None:
     for expert in found.report["experts"][:2]:
         assert expert["level"] == 6
