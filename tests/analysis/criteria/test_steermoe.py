@@ -44,7 +44,7 @@ def test_a_real_trace_agrees_with_a_count_over_tokens() -> None:
 
 
 def test_without_forced_answers_it_says_how_to_get_them() -> None:
-    with pytest.raises(WithheldError, match="needs answers forced on harmful prompts, and there are none$"):
+    with pytest.raises(WithheldError, match=r"needs answers forced on harmful prompts, and there are none$"):
         steermoe(evidence(None))
     model, some = load_model("organism:planted", device="cpu"), load_prompts("builtin:organism").prompts[:2]
     trace = capture(model, PromptSet("two", some), CaptureSettings(max_new_tokens=1))
