@@ -30,6 +30,7 @@ from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.report import Audited, build_report
 from analysis.report_outcomes import MaskedOutcome
 from analysis.result import Answer, AuditResult, PromptCounts
+from analysis.routing.profile import routing_profile
 from analysis.routing.summary import prompt_window, routing_table
 from analysis.routing.trace import CaptureSettings, Progress, Trace, capture, silent
 from analysis.shards import MemoryShards, ShardStore
@@ -77,6 +78,7 @@ def audit(
     answers = list(judge_answers(trace, judge))
     openings, no_margin = _openings(trace, answers, split)
     benches = _benches(model, split, openings, settings)
+    table = routing_table(trace)
     evidence = routing_evidence(trace, split.discovery, seed=settings.seed)
     reading = clock.time(
         "sequences",
@@ -107,7 +109,8 @@ def audit(
             split=split,
             settings=settings,
             trace=trace,
-            table=routing_table(trace),
+            table=table,
+            profile=routing_profile(trace, table),
             topic_safety=contrasts(trace, used, seed=settings.seed),
             answers=tuple(answers),
             benches=benches,

@@ -27,7 +27,7 @@ from analysis.report_outcomes import MaskedOutcome, outcomes_section
 from analysis.report_verdict import too_few_to_flag, verdict_section
 from analysis.report_withheld import withheld_section
 from analysis.result import Answer
-from analysis.routing.summary import layer_profile
+from analysis.routing.profile import RoutingProfile
 from analysis.routing.table import RoutingTable
 from analysis.routing.topic_safety import CONTRASTS, TopicSafety
 from analysis.routing.trace import Trace
@@ -48,6 +48,7 @@ class Audited:
     settings: AuditSettings
     trace: Trace
     table: RoutingTable
+    profile: RoutingProfile
     topic_safety: TopicSafety
     answers: tuple[Answer, ...]
     benches: tuple[Bench, Bench] | None
@@ -155,10 +156,10 @@ def _version(package: str) -> str | None:
 
 def _routing(audited: Audited) -> dict[str, Any]:
     found = audited.topic_safety
-    profile = layer_profile(audited.table)
+    rows = zip(audited.trace.layers, found.per_layer, audited.profile.per_layer, strict=True)
     per_layer = [
-        {"layer": layer, **{name: intervals[name].as_dict() for name in (*CONTRASTS, "topic_ratio")}, **profile[i]}
-        for i, (layer, intervals) in enumerate(zip(audited.trace.layers, found.per_layer, strict=True))
+        {"layer": layer, **{name: intervals[name].as_dict() for name in (*CONTRASTS, "topic_ratio")}, **profile}
+        for layer, intervals, profile in rows
     ]
     return {
         "topic_ratio": found.topic_ratio.as_dict(),
@@ -201,8 +202,17 @@ def _expert(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any]:
         "frequency": {group: _cell(audited.table, "frequency", group, cell) for group in GROUPS},
         "probability": {group: _cell(audited.table, "probability", group, cell) for group in GROUPS},
         "lift": _cell(audited.table, "lift", "all", cell),
+        "topic": _topic(audited, ladder),
         "difference": _cell(audited.table, "difference", "all", cell),
     }
+
+
+def _topic(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any] | None:
+    """The topic that uses the expert most."""
+    if audited.profile.topics is None:
+        return None
+    favourite = audited.profile.topics.favourite(ladder.expert.layer, ladder.expert.expert)
+    return {"name": favourite.topic, "lift": favourite.lift}
 
 
 def _cell(table: RoutingTable, quantity: str, group: str, cell: tuple[int, int]) -> float | None:
@@ -228,7 +238,7 @@ def _flagged(audited: Audited, ladders: list[ExpertEvidence]) -> dict[str, Any]:
 
 def _known_reasons(audited: Audited) -> dict[str, str]:
     """What the stages themselves withheld, and why."""
-    reasons = {**audited.topic_safety.withheld, **audited.findings.withheld}
+    reasons = {**audited.topic_safety.withheld, **audited.profile.withheld, **audited.findings.withheld}
     if audited.no_margin:
         names = ("outcomes.margin_harmful", "outcomes.margin_benign", "outcomes.masked")
         flagged = ("experts.effect", "flagged.effect", "flagged.concentration")
