@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.errors import WithheldError
-from analysis.routing.coactivation import Coactivation
+from analysis.routing.coactivation import FEWEST_TOKENS, Coactivation
 from analysis.routing.summary import entropy_bits, prompt_window
 from analysis.routing.table import RoutingTable
 from analysis.routing.topics import TopicSpecialisation, topic_specialisation
@@ -49,8 +49,8 @@ def routing_profile(trace: Trace, table: RoutingTable) -> RoutingProfile:
     except WithheldError as reason:
         topics, withheld["routing.per_layer.topic_specialisation"] = None, reason.message
     pairs = [_strongest(trace.coactivation, layer) for layer in trace.layers]
-    if not any(pairs):
-        withheld["routing.per_layer.coactivation"] = _no_pairs(trace)
+    if not all(pairs):
+        withheld["routing.per_layer.coactivation"] = _no_pairs(trace, pairs.count(None))
     rows = zip(_entropies(trace, table), trace.layers, pairs, strict=True)
     per_layer = [
         {
@@ -88,12 +88,12 @@ def _strongest(found: Coactivation | None, layer: int) -> dict[str, Any] | None:
     }
 
 
-def _no_pairs(trace: Trace) -> str:
+def _no_pairs(trace: Trace, layers: int) -> str:
     if trace.coactivation is None:
         return "the model has too many pairs of experts to count them in memory"
     if trace.top_k < 2:
         return "every token selects one expert, so that no two work together"
-    return "no expert was selected by enough tokens"
+    return f"in {layers} layers no expert is selected by {FEWEST_TOKENS} prompt tokens"
 
 
 def _topic(topics: TopicSpecialisation | None, layer: int) -> dict[str, Any] | None:
