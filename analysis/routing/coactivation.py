@@ -31,7 +31,9 @@ def upper_triangle(cells: npt.NDArray[np.int64], experts: int) -> npt.NDArray[np
     """Flat indices into [..., experts, experts], on or above the diagonal, as indices into [..., E (E + 1) / 2]."""
     block, inside = np.divmod(cells, experts**2)
     row, column = np.divmod(inside, experts)
-    return block * (experts * (experts + 1) // 2) + row * experts - row * (row - 1) // 2 + column - row
+    before = row * experts - row * (row - 1) // 2  # cells of the rows above
+    flat: npt.NDArray[np.int64] = block * (experts * (experts + 1) // 2) + before + column - row
+    return flat
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,10 @@ class Coactivation:
         """[experts i, experts j]: P(j selected | i selected). NaN where i was never selected; 1 on the diagonal."""
         counts = self.counts(layer, window)
         selected = counts.diagonal()[:, None].astype(np.float64)
-        return np.divide(counts, selected, out=np.full(counts.shape, np.nan), where=selected > 0)
+        shares: npt.NDArray[np.float64] = np.divide(
+            counts, selected, out=np.full(counts.shape, np.nan), where=selected > 0
+        )
+        return shares
 
     def lift(self, layer: int, window: str = "prompt") -> npt.NDArray[np.float64]:
         """[experts i, experts j]: P(j | i) / P(j), what independence would make 1. NaN where either never occurs.
@@ -97,9 +102,9 @@ class Coactivation:
         1: (k − 1) / (k − k/E).
         """
         alone = self.counts(layer, window).diagonal() / max(1, self.tokens[self._window(window)])
-        return np.divide(
-            self.probability(layer, window), alone, out=np.full((self.experts,) * 2, np.nan), where=alone > 0
-        )
+        given = self.probability(layer, window)
+        ratio: npt.NDArray[np.float64] = np.divide(given, alone, out=np.full(given.shape, np.nan), where=alone > 0)
+        return ratio
 
     def partners(self, expert: tuple[int, int], top: int = 8, window: str = "prompt") -> tuple[Partner, ...]:
         """The `top` experts of its layer that work most often with (layer, expert), the most probable first."""

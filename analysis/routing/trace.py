@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,9 +106,7 @@ def capture(
     captured: list[Shard] = []
     for number, part in enumerate(parts):
         progress("capture", number, len(parts))
-        captured.append(
-            store.once(f"capture-{number:04d}", lambda part=part: _capture_part(model, part, settings, followed))
-        )  # type: ignore[misc]
+        captured.append(store.once(f"capture-{number:04d}", partial(_capture_part, model, part, settings, followed)))
     progress("capture", len(parts), len(parts))
     spot = store.once("capture-spot-check", lambda: Shard({}, asdict(_spot_check(model, ordered, settings))))
     return _assemble(model, prompts, captured, SpotCheck(**spot.meta), followed)

@@ -35,7 +35,7 @@ def partners(finished: Finished, view: ExpertView, why: str | None) -> Component
                 className="row-link",
             ),
             formats.percent(one.probability),
-            f"{formats.number(one.lift)} ×",
+            f"{formats.number(one.lift, 2)} ×",
             formats.count(one.tokens),
         ]
         for one in view.partners

@@ -44,7 +44,7 @@ def layer_table(run_id: str, report: Mapping[str, Any]) -> Component:
 
 
 def _bits(value: float | None) -> str:
-    return formats.NONE if value is None else f"{formats.number(value)} bits"
+    return formats.NONE if value is None else f"{formats.fixed(value, 2)} bits"
 
 
 def _vocabulary(found: Mapping[str, Any] | None) -> Any:
@@ -60,7 +60,8 @@ def _topic(run_id: str, row: Mapping[str, Any]) -> Any:
     found = row.get("topic_specialisation")
     if not found:
         return formats.NONE
-    return [_link(run_id, row["layer"], found["expert"]), f" {found['topic']}, {formats.number(found['lift'], 2)} ×"]
+    lift = html.Span(f" {formats.number(found['lift'], 2)} ×", className="ci")
+    return [_link(run_id, row["layer"], found["expert"]), f" {found['topic']}", lift]
 
 
 def _pair(run_id: str, row: Mapping[str, Any]) -> Any:
@@ -68,7 +69,8 @@ def _pair(run_id: str, row: Mapping[str, Any]) -> Any:
     if not found:
         return formats.NONE
     first, second = (_link(run_id, row["layer"], found[name]) for name in ("expert", "partner"))
-    return [first, " → ", second, f" {formats.percent(found['probability'])}, {formats.number(found['lift'], 2)} ×"]
+    lift = html.Span(f" {formats.number(found['lift'], 2)} ×", className="ci")
+    return [first, " → ", second, f" {formats.percent(found['probability'])}", lift]
 
 
 def _link(run_id: str, layer: int, expert: int) -> Component:

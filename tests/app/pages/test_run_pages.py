@@ -151,7 +151,7 @@ def test_an_expert_page_shows_whom_it_works_with_and_its_tokens(show: Show, serv
     first = services.results.expert(done.id, 2, 5).partners[0]
     assert f"/ui/runs/{done.id}/experts/2/{first.expert}" in page
     assert f'"{formats.percent(first.probability)}"' in page
-    assert f'"{formats.number(first.lift)} ×"' in page
+    assert f'"{formats.number(first.lift, 2)} ×"' in page
     assert "␣pay" in page
     assert "⏎" in page
     assert '"special"' in page
@@ -163,7 +163,7 @@ def test_an_expert_that_no_token_prefers_says_so(show: Show, done: RunInfo) -> N
 
 def test_the_routing_page_has_a_row_for_every_layer(show: Show, done: RunInfo) -> None:
     page = show(f"/ui/runs/{done.id}/routing")
-    for text in ("Routing by layer", "2.5 bits", "81 %", " against 32 %", " travel, 2.2 ×", " 44 %, 1.7 ×"):
+    for text in ("Routing by layer", "2.50 bits", "81 %", " against 32 %", " travel", " 2.2 ×", " 44 %", " 1.7 ×"):
         assert text in page
 
 
