@@ -1,22 +1,19 @@
 """The set of experts that every single prompt token selects: what saturation and determinism compare.
 
 A trace keeps counts, since ids per token would be many times larger; here they live as long as one comparison. One byte
-an id (two above 256 experts): 100,000 tokens of 48 layers with k = 8 take 38 MB.
+an id (two from 256 experts on): 100,000 tokens of 48 layers with k = 8 take 38 MB.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from jaxtyping import Int
-from torch import Tensor
 
-from analysis.models import LoadedModel, MoeLayer, SeamListener
+from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import Prompt, PromptSet
-from analysis.routing.encoding import Batch, batches, encode
+from analysis.routing.encoding import encode
+from analysis.routing.selected import selected_ids
 from analysis.routing.trace import DEFAULTS, Progress, silent
 from analysis.statistics import Interval, cluster_bootstrap, cluster_bootstrap_columns
 
@@ -53,7 +50,7 @@ class TokenSets:
 class LayerShares:
     """A share in [0, 1] for each MoE layer and over all of them, with intervals from resampling topics.
 
-    Prompts without a topic are resampled each by itself.
+    Prompts without a topic are resampled each by itself; below five topics there are no limits.
     """
 
     overall: Interval
@@ -64,12 +61,11 @@ class LayerShares:
         """Averaged within a prompt first, then over prompts."""
         means = sets.by_prompt(per_token)
         clusters = [p.topic or f"prompt {p.id}" for p in sets.prompts]
-        columns = cluster_bootstrap_columns(means, clusters, seed=seed)
-        overall = cluster_bootstrap(means.mean(1), clusters, seed=seed)
+        columns = cluster_bootstrap_columns(means, clusters, seed=seed, bounds=(0, 1))
+        overall = cluster_bootstrap(means.mean(1), clusters, seed=seed, bounds=(0, 1))
         return cls(overall, tuple(columns.at(place) for place in range(len(sets.layers))))
 
 
-@torch.inference_mode()
 def token_sets(
     model: LoadedModel,
     prompts: PromptSet,
@@ -82,49 +78,18 @@ def token_sets(
 
     Raises InputError for a prompt that the model cannot take.
     """
-    encoded = encode(model, prompts.prompts)
-    found: dict[int, list[npt.NDArray[Any]]] = {}
-    for batch in batches(model, encoded, batch_tokens=batch_tokens, batch_prompts=batch_prompts):
-        progress("routing", len(found), len(encoded))
-        keeper = _Keeper(batch)
-        with model.seam.attach(keeper):
-            model.model(
-                input_ids=batch.input_ids, attention_mask=batch.attention_mask, logits_to_keep=1, use_cache=False
-            )
-        found.update(zip(batch.rows, keeper.fetch(model.seam.layers), strict=True))
-    progress("routing", len(encoded), len(encoded))
+    found = selected_ids(
+        model, prompts.prompts, batch_tokens=batch_tokens, batch_prompts=batch_prompts, progress=progress
+    )
+    layers = model.seam.layers
     return TokenSets(
         prompts.prompts,
-        tuple(layer.layer for layer in model.seam.layers),
-        tuple(layer.experts for layer in model.seam.layers),
-        np.array([len(one.tokens) for one in encoded], dtype=np.int64),
-        np.concatenate([np.array(one.tokens, dtype=np.int64) for one in encoded]),
-        tuple(np.concatenate([found[one.row][place] for one in encoded]) for place in range(len(model.seam.layers))),
+        tuple(layer.layer for layer in layers),
+        tuple(layer.experts for layer in layers),
+        found.lengths,
+        np.concatenate([np.array(one.tokens, dtype=np.int64) for one in encode(model, prompts.prompts)]),
+        tuple(found.ids[:, layer.position, : layer.top_k] for layer in layers),
     )
-
-
-class _Keeper(SeamListener):
-    """Keeps one forward's selections on the device until `fetch`."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-        self._index: dict[int, Int[Tensor, "tokens k"]] = {}
-
-    def on_selection(self, layer: MoeLayer, index: Tensor, weights: Tensor) -> None:
-        self._index[layer.position] = index
-
-    def fetch(self, layers: Sequence[MoeLayer]) -> list[list[npt.NDArray[Any]]]:
-        """For each prompt one array [its tokens, k] a layer, pads left out."""
-        keep = self._batch.attention_mask.cpu().numpy().astype(bool)
-        whole = [
-            self._index[layer.position]
-            .view(*keep.shape, -1)
-            .cpu()
-            .numpy()
-            .astype(np.min_scalar_type(layer.experts - 1))
-            for layer in layers
-        ]
-        return [[ids[row][keep[row]] for ids in whole] for row in range(len(keep))]
 
 
 def _shared(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
