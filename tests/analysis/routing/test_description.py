@@ -10,7 +10,7 @@ import torch
 from analysis.models import LoadedModel, MoeLayer
 from analysis.models.adapters.base import Adapter
 from analysis.prompts.prompt_set import Prompt, PromptSet
-from analysis.routing import coactivation, vocabulary
+from analysis.routing import coactivation, pair_counter, vocabulary
 from analysis.routing.encoding import encode
 from analysis.routing.profile import router_entropy, routing_profile
 from analysis.routing.recorder import BOUNDARY, PROMPT, RESPONSE, Recorded, RoutingRecorder
@@ -191,6 +191,16 @@ def test_batching_and_shards_change_no_count(tiny, some_prompts: PromptSet, tmp_
         np.testing.assert_array_equal(other.coactivation.pairs, together.coactivation.pairs)
         np.testing.assert_array_equal(other.vocabulary.counts, together.vocabulary.counts)
         np.testing.assert_allclose(other.entropy, together.entropy, rtol=1e-4)
+
+
+def test_layers_are_counted_in_small_parts_alike(
+    tiny, some_prompts: PromptSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = capture(tiny("olmoe"), some_prompts, SETTINGS)
+    monkeypatch.setattr(pair_counter, "_AT_ONCE", 1)
+    np.testing.assert_array_equal(
+        capture(tiny("olmoe"), some_prompts, SETTINGS).coactivation.pairs, whole.coactivation.pairs
+    )
 
 
 def test_special_tokens_are_marked_and_text_is_decoded(tiny, some_prompts: PromptSet) -> None:
