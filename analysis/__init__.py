@@ -24,11 +24,16 @@ if TYPE_CHECKING:
     from analysis.prompts import Prompt, PromptSet, builtin_names, load_prompts, parse_prompts
     from analysis.result import Answer, AuditResult
     from analysis.routing.certificate import Certificate
+    from analysis.routing.coactivation import Coactivation
+    from analysis.routing.determinism import Determinism, determinism
     from analysis.routing.forced import ForcedPair, capture_forced
+    from analysis.routing.saturation import Saturation, saturation
     from analysis.routing.summary import routing_table
     from analysis.routing.table import RoutingTable
     from analysis.routing.topic_safety import TopicSafety
+    from analysis.routing.topics import TopicSpecialisation, topic_specialisation
     from analysis.routing.trace import CaptureSettings, Trace, capture
+    from analysis.routing.vocabulary import Vocabulary
     from analysis.shards import FolderShards
     from analysis.statistics import Interval
     from analysis.study import Ranking, answer_prompts, contrasts, judge_answers, refusal_bench, refusal_rate, score
@@ -52,11 +57,16 @@ else:
         "analysis.prompts": "Prompt PromptSet builtin_names load_prompts parse_prompts",
         "analysis.result": "Answer AuditResult",
         "analysis.routing.certificate": "Certificate",
+        "analysis.routing.coactivation": "Coactivation",
+        "analysis.routing.determinism": "Determinism determinism",
+        "analysis.routing.saturation": "Saturation saturation",
         "analysis.routing.forced": "ForcedPair capture_forced",
         "analysis.routing.summary": "routing_table",
         "analysis.routing.table": "RoutingTable",
         "analysis.routing.topic_safety": "TopicSafety",
+        "analysis.routing.topics": "TopicSpecialisation topic_specialisation",
         "analysis.routing.trace": "CaptureSettings Trace capture",
+        "analysis.routing.vocabulary": "Vocabulary",
         "analysis.shards": "FolderShards",
         "analysis.statistics": "Interval",
         "analysis.study": "Ranking answer_prompts contrasts judge_answers refusal_bench refusal_rate score",
@@ -87,11 +97,13 @@ __all__ = [
     "Bench",
     "CaptureSettings",
     "Certificate",
+    "Coactivation",
     "Criterion",
     "CriterionInfo",
     "Detection",
     "Detector",
     "DetectorInfo",
+    "Determinism",
     "Effects",
     "Evidence",
     "ExpertId",
@@ -105,16 +117,20 @@ __all__ = [
     "PromptSet",
     "Ranking",
     "RoutingTable",
+    "Saturation",
     "SeamListener",
     "TopicSafety",
+    "TopicSpecialisation",
     "Trace",
     "TrainedDetector",
+    "Vocabulary",
     "answer_prompts",
     "builtin_names",
     "capture",
     "capture_forced",
     "contrasts",
     "detect",
+    "determinism",
     "errors",
     "force_answers",
     "halves",
@@ -131,7 +147,9 @@ __all__ = [
     "refusal_rate",
     "routing_table",
     "run_audit",
+    "saturation",
     "score",
     "statistics",
+    "topic_specialisation",
     "train_organism",
 ]

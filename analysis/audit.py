@@ -33,6 +33,7 @@ from analysis.report_outcomes import MaskedOutcome
 from analysis.result import Answer, AuditResult, PromptCounts
 from analysis.routing.description import RoutingDescription, describe_routing
 from analysis.routing.forced import ForcedPair
+from analysis.routing.profile import routing_profile
 from analysis.routing.summary import prompt_window, routing_table
 from analysis.routing.trace import CaptureSettings, Progress, Trace, capture, silent
 from analysis.shards import MemoryShards, ShardStore
@@ -83,6 +84,7 @@ def audit(
     forced, not_forced = clock.time(
         "forced", lambda: _forced(model, trace, used, split, judge, settings, store, progress)
     )
+    table = routing_table(trace)
     evidence = routing_evidence(trace, split.discovery, seed=settings.seed)
     reading = clock.time(
         "sequences",
@@ -125,7 +127,8 @@ def audit(
             split=split,
             settings=settings,
             trace=trace,
-            table=routing_table(trace),
+            table=table,
+            profile=routing_profile(trace, table),
             routing=described,
             answers=tuple(answers),
             benches=benches,

@@ -29,7 +29,7 @@ from analysis.report_verdict import too_few_to_flag, verdict_section
 from analysis.report_withheld import withheld_section
 from analysis.result import Answer
 from analysis.routing.description import RoutingDescription
-from analysis.routing.summary import layer_profile
+from analysis.routing.profile import RoutingProfile
 from analysis.routing.table import RoutingTable
 from analysis.routing.trace import Trace
 from analysis.statistics import Interval, gini, m80
@@ -50,6 +50,7 @@ class Audited:
     trace: Trace
     table: RoutingTable
     routing: RoutingDescription
+    profile: RoutingProfile
     answers: tuple[Answer, ...]
     benches: tuple[Bench, Bench] | None
     findings: Findings
@@ -78,7 +79,7 @@ def build_report(audited: Audited) -> dict[str, Any]:
         "settings": _settings(audited),
         "software": software_section(),
         "certificate": audited.trace.certificate.as_dict(),
-        "routing": routing_section(audited.routing, audited.trace.layers, layer_profile(audited.table)),
+        "routing": routing_section(audited.routing, audited.trace.layers, audited.profile.per_layer),
         "outcomes": outcomes,
         "criteria": _criteria(audited.findings),
         "experts": [_expert(audited, ladder) for ladder in ladders],
@@ -192,8 +193,17 @@ def _expert(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any]:
         "frequency": {group: _cell(audited.table, "frequency", group, cell) for group in GROUPS},
         "probability": {group: _cell(audited.table, "probability", group, cell) for group in GROUPS},
         "lift": _cell(audited.table, "lift", "all", cell),
+        "topic": _topic(audited, ladder),
         "difference": _cell(audited.table, "difference", "all", cell),
     }
+
+
+def _topic(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any] | None:
+    """The topic that uses the expert most."""
+    if audited.profile.topics is None:
+        return None
+    favourite = audited.profile.topics.favourite(ladder.expert.layer, ladder.expert.expert)
+    return {"name": favourite.topic, "lift": favourite.lift}
 
 
 def _cell(table: RoutingTable, quantity: str, group: str, cell: tuple[int, int]) -> float | None:
@@ -219,7 +229,7 @@ def _flagged(audited: Audited, ladders: list[ExpertEvidence]) -> dict[str, Any]:
 
 def _known_reasons(audited: Audited) -> dict[str, str]:
     """What the stages themselves withheld, and why."""
-    reasons = {**audited.routing.withheld, **audited.findings.withheld}
+    reasons = {**audited.routing.withheld, **audited.profile.withheld, **audited.findings.withheld}
     if audited.no_margin:
         names = ("outcomes.margin_harmful", "outcomes.margin_benign", "outcomes.masked")
         flagged = ("experts.effect", "flagged.effect", "flagged.concentration")

@@ -20,9 +20,9 @@ DECIMALS = 6
 
 
 def routing_section(
-    found: RoutingDescription, layers: Sequence[int], profile: Sequence[dict[str, float]]
+    found: RoutingDescription, layers: Sequence[int], profile: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """`layers` are the MoE layers' indices in the model, `profile` what `layer_profile` says of each."""
+    """`layers` are the MoE layers' indices in the model, `profile` what `routing_profile` says of each."""
     contrasts = found.contrasts
     per_layer = [
         {

@@ -29,6 +29,7 @@ PART_OF = {
     "routing.topic_ratio": ("routing.per_layer.topic_ratio",),
     **{f"outcomes.refusal_{label}": (f"outcomes.over_topics.refusal_{label}",) for label in ("harmful", "benign")},
     "outcomes.over_topics": ("outcomes.masked.refusal_change_harmful", "outcomes.masked.refusal_change_benign"),
+    "routing.per_layer.topic_specialisation": ("experts.topic",),
     "experts.stability": ("stability",),
     "experts.effect": ABLATED,
     "experts.ablation": ("experts.effect", "experts.scores.ablation", *ABLATED),

@@ -235,8 +235,41 @@ QUANTITIES: Mapping[str, Quantity] = {
     ),
     "entropy": Quantity(
         "Router entropy",
-        "How undecided the router is, on average over tokens.",
-        "mean of −Σ π log₂ π, in bits",
+        "How undecided the router is about a token: 0 is certain of one expert, log₂ E torn between all. Averaged "
+        "within a prompt, then over prompts.",
+        "mean over tokens of −Σ π log₂ π, in bits",
+    ),
+    "coactivation": Quantity(
+        "Co-activation",
+        "How often a token that selects this expert selects the other one too, over all tokens of the prompts.",
+        "P(j selected | i selected), over all pairs of the k selected experts",
+        "As in OLMoE, arXiv 2409.02060; all pairs are counted",
+    ),
+    "coactivation_lift": Quantity(
+        "Lift of co-activation",
+        "How many times as often the two are selected together as they would be if they had nothing to do with each "
+        "other. A little below 1 is usual, since each takes one of the k places.",
+        "P(j | i) / P(j)",
+    ),
+    "topic_specialisation": Quantity(
+        "Topic specialisation",
+        "The expert of the layer that one topic uses most, and how many times as much as even routing would.",
+        "lift = f(topic) · E / k; 1 is even use",
+        "As domain specialisation in OLMoE, arXiv 2409.02060",
+    ),
+    "vocabulary_specialisation": Quantity(
+        "Vocabulary specialisation",
+        "How surely a token alone, whatever stands around it, decides which expert comes first: 100 % means that every "
+        "token always has the same first expert. Beside it, what one busy expert would give if tokens did not matter.",
+        "mean over token ids v with at least 10 occurrences of max over e of P(top-1 = e | v)",
+        "After OLMoE, arXiv 2409.02060",
+    ),
+    "top_tokens": Quantity(
+        "Tokens an expert comes first for",
+        "The tokens whose highest weight goes to this expert most often, among those that occur at least 10 times in "
+        "the prompts. Special tokens belong to the chat template.",
+        "P(top-1 = e | v)",
+        "After OLMoE, arXiv 2409.02060",
     ),
     "effective_experts": Quantity(
         "Effective experts",

@@ -1,7 +1,7 @@
 """Which experts every single token was sent to: kept for the few prompts whose order of tokens matters.
 
 A trace keeps counts per prompt, since ids per token would be many times larger. Called by the audit for the part of the
-discovery half that the `lobotomy` criterion reads as sequences.
+discovery half that the `lobotomy` criterion reads as sequences, and by `token_sets` for comparisons of routings.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from torch import Tensor
 from analysis.models import LoadedModel, MoeLayer, SeamListener
 from analysis.prompts.prompt_set import Prompt
 from analysis.routing.encoding import Batch, batches, encode
+from analysis.routing.trace import Progress, silent
 from analysis.shards import Shard
 
 Ids = npt.NDArray[np.unsignedinteger]
@@ -46,16 +47,29 @@ class SelectedIds:
 
 
 @torch.inference_mode()
-def selected_ids(model: LoadedModel, prompts: Sequence[Prompt], *, batch_tokens: int, last_tokens: int) -> SelectedIds:
-    """The selections of each prompt's last `last_tokens` tokens, chat template included, in the order of `prompts`."""
+def selected_ids(
+    model: LoadedModel,
+    prompts: Sequence[Prompt],
+    *,
+    batch_tokens: int,
+    last_tokens: int | None = None,
+    batch_prompts: int = 64,
+    progress: Progress = silent,
+) -> SelectedIds:
+    """The selections of each prompt's last `last_tokens` tokens (None: all), chat template included, in the order of
+    `prompts`, run in batches of at most `batch_prompts`.
+    """
     found: dict[int, Ids] = {}
-    for batch in batches(model, encode(model, prompts), batch_tokens=batch_tokens):
+    encoded = encode(model, prompts)
+    for batch in batches(model, encoded, batch_tokens=batch_tokens, batch_prompts=batch_prompts):
+        progress("routing", len(found), len(encoded))
         keeper = _IdKeeper(batch, model.description.experts, last_tokens)
         with model.seam.attach(keeper):
             model.model(
                 input_ids=batch.input_ids, attention_mask=batch.attention_mask, logits_to_keep=1, use_cache=False
             )
         found.update(zip(batch.rows, keeper.fetch(), strict=True))
+    progress("routing", len(encoded), len(encoded))
     ordered = [found[row] for row in range(len(prompts))]
     lengths = np.array([len(one) for one in ordered], dtype=np.int64)
     return SelectedIds(np.concatenate(ordered), lengths, model.description.experts)
@@ -64,13 +78,14 @@ def selected_ids(model: LoadedModel, prompts: Sequence[Prompt], *, batch_tokens:
 class _IdKeeper(SeamListener):
     """Keeps one forward's selections on the device until `fetch`."""
 
-    def __init__(self, batch: Batch, experts: int, last_tokens: int) -> None:
-        self._mask, self._experts, self._last = batch.attention_mask[:, -last_tokens:], experts, last_tokens
+    def __init__(self, batch: Batch, experts: int, last_tokens: int | None) -> None:
+        self._last = slice(None if last_tokens is None else -last_tokens, None)
+        self._mask, self._experts = batch.attention_mask[:, self._last], experts
         self._shape = batch.input_ids.shape
         self._kept: dict[int, Int[Tensor, "batch t k"]] = {}
 
     def on_selection(self, layer: MoeLayer, index: Tensor, weights: Tensor) -> None:
-        self._kept[layer.position] = index.view(*self._shape, -1)[:, -self._last :]
+        self._kept[layer.position] = index.view(*self._shape, -1)[:, self._last]
 
     def fetch(self) -> list[Ids]:
         """[tokens, MoE layers, top_k] of each prompt, pads left out."""

@@ -52,6 +52,8 @@ def routing_table(trace: Trace) -> RoutingTable:
         groups=tuple(members),
         frequency=np.stack([_nan_mean(frequency[rows]) for rows in members.values()], axis=1),
         probability=np.stack([_nan_mean(trace.probability[rows]) for rows in members.values()], axis=1),
+        coactivation=trace.coactivation,
+        top_tokens=trace.vocabulary.top_tokens(),
     )
 
 
@@ -85,15 +87,6 @@ def entropy_bits(probability: FloatArray) -> FloatArray:
     safe = np.where(probability > 0, probability, 1)
     bits: FloatArray = -(probability * np.log2(safe)).sum(-1)
     return bits
-
-
-def layer_profile(table: RoutingTable) -> list[dict[str, float]]:
-    """Per MoE layer: entropy of the mean router probability (bits) and effective experts 2^H of f/k (count)."""
-    probability, load = table.cells("probability"), table.cells("frequency") / table.top_k
-    return [
-        {"entropy": float(h), "effective_experts": float(2**n)}
-        for h, n in zip(entropy_bits(probability), entropy_bits(load), strict=True)
-    ]
 
 
 def prompt_window(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

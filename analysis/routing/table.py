@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from analysis.blob import pack, unpack
 from analysis.errors import InputError
+from analysis.routing.coactivation import Coactivation
+from analysis.routing.vocabulary import TopTokens
 
 Window = Literal["prompt", "boundary", "response"]
 Quantity = Literal["frequency", "probability", "lift", "difference"]
@@ -27,7 +29,8 @@ class RoutingTable:
     """Mean selection frequency f and mean router probability p, averaged within a prompt first, then over prompts.
 
     `frequency` and `probability` are float32 [windows, groups, layers, experts]; NaN where nothing was observed.
-    f sums to k over experts, p to 1. `layers` are the MoE layers' indices in the model.
+    f sums to k over experts, p to 1. `layers` are the MoE layers' indices in the model. `coactivation` and `top_tokens`
+    are over all prompts; None where a run has none.
     """
 
     layers: tuple[int, ...]
@@ -37,6 +40,8 @@ class RoutingTable:
     frequency: npt.NDArray[np.float32]
     probability: npt.NDArray[np.float32]
     windows: tuple[Window, ...] = field(default=WINDOWS)
+    coactivation: Coactivation | None = None
+    top_tokens: TopTokens | None = None
 
     def __repr__(self) -> str:
         size = f"{len(self.groups)} groups × {len(self.layers)} layers × {self.experts} experts"
@@ -74,16 +79,25 @@ class RoutingTable:
 
     def to_bytes(self) -> bytes:
         meta = {"layers": self.layers, "experts": self.experts, "top_k": self.top_k, "groups": self.groups}
-        return pack({"frequency": self.frequency, "probability": self.probability}, meta)
+        arrays = {"frequency": self.frequency, "probability": self.probability}
+        if self.coactivation is not None:
+            arrays |= self.coactivation.arrays()
+        if self.top_tokens is not None:
+            arrays |= self.top_tokens.arrays()
+            meta |= self.top_tokens.meta()
+        return pack(arrays, meta)
 
     @classmethod
     def from_bytes(cls, blob: bytes) -> "RoutingTable":
         arrays, meta = unpack(blob)
+        layers = tuple(meta["layers"])
         return cls(
-            layers=tuple(meta["layers"]),
+            layers=layers,
             experts=meta["experts"],
             top_k=meta["top_k"],
             groups=tuple(meta["groups"]),
             frequency=arrays["frequency"],
             probability=arrays["probability"],
+            coactivation=Coactivation.from_arrays(arrays, layers, meta["experts"]),
+            top_tokens=TopTokens.from_blob(arrays, meta),
         )

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ import torch
 from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.routing.certificate import Certificate, SpotCheck, Tally, certify, spot_check
+from analysis.routing.coactivation import Coactivation
 from analysis.routing.encoding import Batch, Encoded, batches, encode
 from analysis.routing.recorder import BOUNDARY, PROMPT, RESPONSE, Recorded, RoutingRecorder
+from analysis.routing.sparse import SparseCounts
+from analysis.routing.vocabulary import NONE_FOLLOWED, FollowedIds, Vocabulary, count_top_experts, follow, readable
 from analysis.shards import MemoryShards, Shard, ShardStore
 
 Progress = Callable[[str, int, int], None]
@@ -52,7 +56,10 @@ class Trace:
     """Routing of every prompt: arrays [prompts, windows, layers, experts] in the order of `prompts`.
 
     `selections` and `tokens` [prompts, windows] are counts; `probability` and `weight` are means over the window's
-    tokens, NaN where the window is empty (a prompt whose answer is empty has no response window).
+    tokens, NaN where the window is empty (a prompt whose answer is empty has no response window). `entropy` [prompts,
+    windows, layers] is the mean over the window's tokens of −Σ π log2 π, in bits. `coactivation` counts the pairs of
+    experts that tokens select together (None for a model with too many pairs), `vocabulary` the first expert of each
+    frequent token id.
     """
 
     prompts: tuple[Prompt, ...]
@@ -64,6 +71,9 @@ class Trace:
     weight: npt.NDArray[np.float32]
     answers: tuple[Generated, ...]
     certificate: Certificate
+    entropy: npt.NDArray[np.float32]
+    coactivation: Coactivation | None
+    vocabulary: Vocabulary
 
     @property
     def frequency(self) -> npt.NDArray[np.float32]:
@@ -92,21 +102,28 @@ def capture(
     encoded = encode(model, prompts.prompts)
     ordered = sorted(encoded, key=lambda e: (len(e.tokens), e.row))
     parts = [ordered[i : i + settings.shard_prompts] for i in range(0, len(ordered), settings.shard_prompts)]
+    followed = follow([one.tokens for one in encoded], len(model.seam.layers), model.description.experts)
     captured: list[Shard] = []
     for number, part in enumerate(parts):
         progress("capture", number, len(parts))
-        captured.append(store.once(f"capture-{number:04d}", lambda part=part: _capture_part(model, part, settings)))  # type: ignore[misc]
+        captured.append(store.once(f"capture-{number:04d}", partial(_capture_part, model, part, settings, followed)))
     progress("capture", len(parts), len(parts))
     spot = store.once("capture-spot-check", lambda: Shard({}, asdict(_spot_check(model, ordered, settings))))
-    return assemble(model, prompts, captured, SpotCheck(**spot.meta))
+    return assemble(model, prompts, captured, SpotCheck(**spot.meta), followed)
 
 
 def _spot_check(model: LoadedModel, ordered: Sequence[Encoded], settings: CaptureSettings) -> SpotCheck:
     return spot_check(model, next(batches(model, ordered[-_SPOT_CHECK_PROMPTS:], batch_tokens=settings.batch_tokens)))
 
 
-def _capture_part(model: LoadedModel, part: Sequence[Encoded], settings: CaptureSettings) -> Shard:
+_SUMS = ("selections", "tokens", "probability", "weight", "entropy")
+
+
+def _capture_part(
+    model: LoadedModel, part: Sequence[Encoded], settings: CaptureSettings, followed: FollowedIds
+) -> Shard:
     recorded: list[Recorded] = []
+    top_experts: list[SparseCounts] = []
     rows: list[int] = []
     answers: list[dict[str, Any]] = []
     tallies: list[Tally] = []
@@ -115,23 +132,46 @@ def _capture_part(model: LoadedModel, part: Sequence[Encoded], settings: Capture
         record, generated, fed = record_batch(model, batch, settings.max_new_tokens)
         tallies.append(tally_batch(model, record, [lengths[row] for row in batch.rows], fed))
         recorded.append(record)
+        top_experts.append(_count_ids(model, batch, record, followed))
         rows += batch.rows
         answers += [asdict(answer) for answer in generated]
-    return part_shard(rows, recorded, answers, tallies)
+    return part_shard(rows, recorded, answers, tallies, top_experts)
 
 
 def part_shard(
-    rows: Sequence[int], recorded: Sequence[Recorded], answers: Sequence[dict[str, Any]], tallies: Sequence[Tally]
+    rows: Sequence[int],
+    recorded: Sequence[Recorded],
+    answers: Sequence[dict[str, Any]],
+    tallies: Sequence[Tally],
+    top_experts: Sequence[SparseCounts] = (),
 ) -> Shard:
     """What some batches recorded, as `assemble` takes it; `rows` and `answers` have one entry for each prompt."""
     total = tallies[0]
     for tally in tallies[1:]:
         total = total + tally
-    arrays = {
-        name: np.concatenate([getattr(r, name) for r in recorded])
-        for name in ("selections", "tokens", "probability", "weight")
+    arrays = {name: np.concatenate([getattr(r, name) for r in recorded]) for name in _SUMS}
+    counted = {
+        "vocabulary": SparseCounts.total(top_experts),
+        "pairs": SparseCounts.total([r.pairs for r in recorded if r.pairs is not None]),
     }
-    return Shard({"rows": np.array(rows, dtype=np.int64), **arrays}, {"answers": list(answers), "tally": asdict(total)})
+    return Shard(
+        {"rows": np.array(rows, dtype=np.int64), **arrays, **_flattened(counted)},
+        {"answers": list(answers), "tally": asdict(total), "pairs_counted": recorded[0].pairs is not None},
+    )
+
+
+def _count_ids(model: LoadedModel, batch: Batch, record: Recorded, followed: FollowedIds) -> SparseCounts:
+    tokens, keep = batch.input_ids.cpu().numpy(), batch.attention_mask.cpu().numpy().astype(bool)
+    return count_top_experts(followed, tokens, keep, record.top_expert, model.description.experts)
+
+
+def _flattened(counted: dict[str, SparseCounts]) -> dict[str, npt.NDArray[Any]]:
+    cells = {f"{name}_cells": counts.cells for name, counts in counted.items()}
+    return cells | {f"{name}_counts": counts.counts for name, counts in counted.items()}
+
+
+def _summed(name: str, parts: Sequence[Shard]) -> SparseCounts:
+    return SparseCounts.total([SparseCounts(p.arrays[f"{name}_cells"], p.arrays[f"{name}_counts"]) for p in parts])
 
 
 @torch.inference_mode()
@@ -206,20 +246,24 @@ def tally_batch(model: LoadedModel, recorded: Recorded, prompt_lengths: Sequence
     )
 
 
-def assemble(model: LoadedModel, prompts: PromptSet, parts: Sequence[Shard], spot: SpotCheck) -> Trace:
+def assemble(
+    model: LoadedModel,
+    prompts: PromptSet,
+    parts: Sequence[Shard],
+    spot: SpotCheck,
+    followed: FollowedIds = NONE_FOLLOWED,
+) -> Trace:
     """The shards of a capture as one trace, certified. Raises CaptureError when the certificate does not hold."""
     order = np.argsort(np.concatenate([part.arrays["rows"] for part in parts]))
-    joined = {
-        name: np.concatenate([part.arrays[name] for part in parts])[order]
-        for name in ("selections", "tokens", "probability", "weight")
-    }
+    joined = {name: np.concatenate([part.arrays[name] for part in parts])[order] for name in _SUMS}
     answers = [Generated(**answer) for part in parts for answer in part.meta["answers"]]
     tally = Tally(**parts[0].meta["tally"])
     for part in parts[1:]:
         tally = tally + Tally(**part.meta["tally"])
+    layers = tuple(layer.layer for layer in model.seam.layers)
     return Trace(
         prompts=prompts.prompts,
-        layers=tuple(layer.layer for layer in model.seam.layers),
+        layers=layers,
         top_k=model.description.top_k,
         selections=joined["selections"],
         tokens=joined["tokens"],
@@ -227,7 +271,25 @@ def assemble(model: LoadedModel, prompts: PromptSet, parts: Sequence[Shard], spo
         weight=_mean(joined["weight"], joined["tokens"]),
         answers=tuple(answers[i] for i in order),
         certificate=certify(model, tally, spot),
+        entropy=_mean(joined["entropy"][..., None], joined["tokens"])[..., 0],
+        coactivation=_coactivation(layers, parts, joined) if parts[0].meta["pairs_counted"] else None,
+        vocabulary=_vocabulary(model, parts, followed),
     )
+
+
+def _coactivation(layers: tuple[int, ...], parts: Sequence[Shard], joined: dict[str, npt.NDArray[Any]]) -> Coactivation:
+    windows = [PROMPT, RESPONSE]
+    selections = joined["selections"][:, windows].sum(0, dtype=np.int64)
+    return Coactivation.of(
+        layers, _summed("pairs", parts), selections, joined["tokens"][:, windows].sum(0, dtype=np.int64)
+    )
+
+
+def _vocabulary(model: LoadedModel, parts: Sequence[Shard], followed: FollowedIds) -> Vocabulary:
+    shape = (len(model.seam.layers), len(followed.ids), model.description.experts)
+    texts, special = readable(model.tokenizer, followed.ids)
+    counts = _summed("vocabulary", parts).dense(shape)
+    return Vocabulary(followed.ids, followed.occurrences, counts, texts, special, followed.eligible)
 
 
 def _mean(sums: npt.NDArray[Any], tokens: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:

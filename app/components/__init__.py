@@ -11,6 +11,7 @@ from app.components.ladder import ladder, ladder_list
 from app.components.numbers import interval, rate, stat
 from app.components.status import status
 from app.components.tables import Column, grid, plain_table
+from app.components.tokens import token
 
 __all__ = [
     "Column",
@@ -30,5 +31,6 @@ __all__ = [
     "stat",
     "static_graph",
     "status",
+    "token",
     "uncovered",
 ]

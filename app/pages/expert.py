@@ -24,6 +24,7 @@ from app.components import (
 )
 from app.components.states import withheld
 from app.figures import effect_against_null, lift_bars
+from app.pages.expert_company import partners, top_tokens
 from app.pages.experts import criteria_of, ranks
 from app.pages.run_frame import Finished, run_view
 from app.quantities import QUANTITIES
@@ -58,6 +59,15 @@ def _expert(finished: Finished, view: ExpertView) -> Component:
                     html.Div([_effect(finished, row), _topics(finished, view), _windows(view)], className="stack-3"),
                 ],
                 className="columns",
+            ),
+            html.Div(
+                [
+                    partners(
+                        finished, view, wording.withheld_reason(finished.report, "routing.per_layer.coactivation")
+                    ),
+                    top_tokens(view),
+                ],
+                className="halves",
             ),
             _prompts(finished.run.id, view),
         ],

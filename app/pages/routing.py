@@ -14,6 +14,7 @@ from app.callbacks import Binder
 from app.components import aria, graph, grid, icon, info
 from app.pages.cells import Choice, Drawn, draw, group_options
 from app.pages.expert_summary import expert_summary
+from app.pages.layer_table import layer_table
 from app.pages.run_frame import Finished, run_view
 from app.quantities import QUANTITIES
 from app.router import Page, View, Visit
@@ -52,6 +53,7 @@ def _routing(services: Services, finished: Finished, visit: Visit) -> Component:
                         ],
                         className="stack",
                     ),
+                    layer_table(finished.run.id, finished.report),
                 ],
                 className="stack-2 routing-main",
             ),

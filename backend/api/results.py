@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from starlette.responses import JSONResponse
 
 from backend.api.deps import DownloadQuery, ServicesDep
-from backend.api.schemas import AnswerOut, HeatmapOut, Listing
+from backend.api.schemas import AnswerOut, HeatmapOut, Listing, PairsOut
 from backend.services import Answer, ExpertView, Services, TopicDistances
 
 router = APIRouter(prefix="/api/v1/runs/{run_id}", tags=["results"])
@@ -77,6 +77,19 @@ def read_heatmap_csv(
     return _csv(text, _file(services, run_id, f"{quantity}.csv", True))
 
 
+@router.get("/coactivation")
+def read_coactivation(
+    run_id: str,
+    services: ServicesDep,
+    layer: Annotated[int, Query(description="A MoE layer's index in the model.")],
+    quantity: Annotated[str, Query(description="probability P(j | i), its lift over P(j), or tokens.")] = "probability",
+    window: Annotated[str, Query(description="prompt or response.")] = "prompt",
+) -> PairsOut:
+    """Which experts of a layer are selected together, over the tokens of all prompts."""
+    pairs = services.results.coactivation(run_id, layer, quantity, window)
+    return PairsOut(**{**vars(pairs), "values": _nested(pairs.values)})
+
+
 @router.get("/topics")
 def read_topics(run_id: str, services: ServicesDep) -> Listing[Row]:
     """The five contrasts of topic and safety with their overlaps, per layer."""
@@ -102,7 +115,8 @@ def list_experts(run_id: str, services: ServicesDep) -> Listing[Row]:
 
 @router.get("/experts/{layer}/{expert}")
 def read_expert(run_id: str, layer: int, expert: int, services: ServicesDep) -> ExpertView:
-    """All that is known of one expert: its row, its use by topic and window, the prompts that use it most."""
+    """All that is known of one expert: its row, its use by topic and window, the prompts that use it most, the experts
+    that it works with and the tokens that most often have it as their first expert."""
     return services.results.expert(run_id, layer, expert)
 
 
@@ -132,7 +146,7 @@ def _answer(answer: Answer, shown: bool) -> AnswerOut:
     )
 
 
-def _nested(values: np.ndarray[Any, np.dtype[np.float32]]) -> list[list[float | None]]:
+def _nested(values: np.ndarray[Any, np.dtype[np.floating[Any]]]) -> list[list[float | None]]:
     """JSON has no NaN: null stands where nothing was observed."""
     return [[None if math.isnan(value) else value for value in row] for row in values.tolist()]
 

@@ -115,6 +115,17 @@ class HeatmapOut(BaseModel):
     unit: str
 
 
+class PairsOut(BaseModel):
+    """How the experts of one layer work together: `values[i][j]`; null where expert i was never selected."""
+
+    layer: int
+    window: str
+    quantity: str
+    tokens: int
+    values: list[list[float | None]]
+    windows: list[str]
+
+
 class AnswerOut(BaseModel):
     """One judged answer. `text` and `span` are null unless asked for."""
 

@@ -18,6 +18,8 @@ from analysis.errors import (
 )
 from analysis.prompts import Prompt, PromptSet
 from analysis.result import Answer
+from analysis.routing.coactivation import Partner
+from analysis.routing.vocabulary import TokenUse
 from backend.db import Database, migrate
 from backend.services.models import Models
 from backend.services.prompt_sets import PromptSets
@@ -31,6 +33,7 @@ from backend.services.records import (
     ModelInfo,
     NewRun,
     Page,
+    Pairs,
     Progress,
     PromptSetInfo,
     PromptUse,
@@ -107,6 +110,8 @@ __all__ = [
     "NewRun",
     "NotFoundError",
     "Page",
+    "Pairs",
+    "Partner",
     "Progress",
     "Prompt",
     "PromptFileError",
@@ -123,6 +128,7 @@ __all__ = [
     "Runs",
     "Services",
     "Settings",
+    "TokenUse",
     "TooLargeError",
     "TopicDistances",
     "TopicUse",

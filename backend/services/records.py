@@ -10,6 +10,9 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from analysis.routing.coactivation import Partner
+from analysis.routing.vocabulary import TokenUse
+
 T = TypeVar("T")
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -182,10 +185,32 @@ class PromptUse:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """How the experts of one layer work together over the prompts' tokens in one window.
+
+    `values` [experts i, experts j] is P(j selected | i selected), its lift over P(j), or the number of tokens that
+    select both (on the diagonal: that select i), as `quantity` says; NaN where i was never selected.
+    """
+
+    layer: int
+    window: str
+    quantity: str
+    tokens: int
+    values: npt.NDArray[np.float64]
+    windows: list[str]
+
+
+@dataclass(frozen=True)
 class ExpertView:
-    """Everything that a run knows of one expert. `row` is its entry in the report."""
+    """Everything that a run knows of one expert. `row` is its entry in the report.
+
+    `partners` are the experts that it works with most often, `tokens` the token ids that most often have it as their
+    first expert; None where the run did not count them.
+    """
 
     row: dict[str, Any]
     by_topic: list[TopicUse]
     windows: list[WindowUse]
     prompts: list[PromptUse]
+    partners: list[Partner] | None = None
+    tokens: list[TokenUse] | None = None

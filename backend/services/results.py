@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from analysis.errors import ConflictError, InputError, NotFoundError, WithheldError
 from analysis.result import Answer, PromptCounts
+from analysis.routing.coactivation import PAIR_WINDOWS
 from analysis.routing.table import RoutingTable
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunResultRow, RunRow
 from backend.reports import experts_csv, render_html
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
-from backend.services.records import ExpertView, Heatmap, PromptUse, TopicDistances
+from backend.services.records import ExpertView, Heatmap, Pairs, PromptUse, TopicDistances
 from backend.services.run_rows import find
 from backend.services.stored_result import show_answer, unpack_report
 
@@ -27,6 +28,7 @@ UNITS = {
     "lift": "selection frequency over uniform use (k/E)",
     "difference": "selection frequency, harmful minus benign",
 }
+PAIR_QUANTITIES = ("probability", "lift", "tokens")
 _KEPT = 4
 Rows = list[dict[str, Any]]
 Answers = list[Answer]
@@ -77,6 +79,26 @@ class Results:
             writer.writerows([layer, expert, "" if np.isnan(v) else repr(v)] for expert, v in enumerate(values))
         return out.getvalue()
 
+    def coactivation(self, run_id: str, layer: int, quantity: str = "probability", window: str = "prompt") -> Pairs:
+        """How the experts of one layer work together. Raises InputError for a layer, quantity or window that the run
+        lacks, WithheldError for a run without these counts.
+        """
+        counted = self._table(run_id).coactivation
+        if counted is None:
+            why = next(
+                (w["why"] for w in self.report(run_id)["withheld"] if w["what"] == "routing.per_layer.coactivation"),
+                "it was made before co-activation was counted: run it again",
+            )
+            raise WithheldError(f"this run has no co-activation: {why}")
+        if quantity not in PAIR_QUANTITIES:
+            raise InputError(
+                f"unknown quantity '{quantity}': expected one of {', '.join(PAIR_QUANTITIES)}", field="quantity"
+            )
+        read = {"probability": counted.probability, "lift": counted.lift, "tokens": counted.counts}[quantity]
+        values = read(layer, window).astype(np.float64)
+        tokens = int(counted.tokens[PAIR_WINDOWS.index(window)])
+        return Pairs(layer, window, quantity, tokens, values, [*PAIR_WINDOWS])
+
     def topics(self, run_id: str) -> Rows:
         """Per layer: topic against safety, with intervals."""
         per_layer: Rows = self.report(run_id)["routing"]["per_layer"]
@@ -118,7 +140,14 @@ class Results:
             place = _place(table, layer, expert)
             prompts = _describe(session, run_id, top_prompts(counts, place, expert))
         row = next(row for row in self.experts(run_id) if (row["layer"], row["expert"]) == (layer, expert))
-        return ExpertView(row, topic_uses(table, place, expert), window_uses(table, place, expert), prompts)
+        return ExpertView(
+            row,
+            topic_uses(table, place, expert),
+            window_uses(table, place, expert),
+            prompts,
+            partners=[*table.coactivation.partners((layer, expert))] if table.coactivation else None,
+            tokens=table.top_tokens.of(place, expert) if table.top_tokens else None,
+        )
 
     def answers(self, run_id: str, prompt_id: str | None = None) -> Answers:
         """The judged answers in the audit's order, of one prompt or of all."""

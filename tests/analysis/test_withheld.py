@@ -57,6 +57,7 @@ CASES: dict[str, tuple[Callable[[], Prompts], dict[str, str]]] = {
         lambda: spread(1, 8),
         {
             "routing.jsd.topic": "there are not two topics with benign prompts",
+            "routing.per_layer.topic_specialisation": "it compares topics, and the prompts name 1",
             "routing.jsd.safety interval": "its prompts have 1 topics, and an interval over topics needs 5",
             "outcomes.over_topics interval": "an interval over topics needs 5 topics",
             "experts.details.raset interval": "the discovery half has 4 matched pairs, and an interval needs 5",

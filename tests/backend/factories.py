@@ -10,7 +10,10 @@ import numpy as np
 
 from analysis.prompts import Prompt, PromptSet
 from analysis.result import Answer, AuditResult, PromptCounts
+from analysis.routing.coactivation import PAIR_WINDOWS, Coactivation
+from analysis.routing.sparse import SparseCounts
 from analysis.routing.table import WINDOWS, RoutingTable
+from analysis.routing.vocabulary import TopTokens, Vocabulary
 
 BASE_URL = "http://127.0.0.1:8000"
 LAYERS = (1, 2, 3)
@@ -45,6 +48,7 @@ class Counted:
     counts: PromptCounts
     frequency: np.ndarray  # [prompts, windows, layers, experts]
     probability: np.ndarray
+    pairs: np.ndarray  # [pair windows, layers, experts, experts], above the diagonal
 
 
 def make_counts(prompts: PromptSet, seed: int = 0) -> Counted:
@@ -53,13 +57,34 @@ def make_counts(prompts: PromptSet, seed: int = 0) -> Counted:
         [random.integers(8, 20, len(prompts)), np.ones(len(prompts)), random.integers(4, 9, len(prompts))], 1
     )
     counts = np.zeros((len(prompts), len(WINDOWS), len(LAYERS), EXPERTS), dtype=np.uint32)
+    pairs = np.zeros((len(PAIR_WINDOWS), len(LAYERS), EXPERTS, EXPERTS), dtype=np.uint32)
     for prompt, window, layer in np.ndindex(counts.shape[:3]):
         chosen = random.random((int(tokens[prompt, window]), EXPERTS)).argsort(axis=1)[:, :TOP_K]
         counts[prompt, window, layer] = np.bincount(chosen.ravel(), minlength=EXPERTS)
+        if WINDOWS[window] in PAIR_WINDOWS:
+            np.add.at(pairs[PAIR_WINDOWS.index(WINDOWS[window]), layer], tuple(np.sort(chosen).T), 1)
     frequency = counts / tokens[:, :, None, None]
     probability = random.dirichlet(np.ones(EXPERTS), counts.shape[:3])
     ids = tuple(p.id for p in prompts)
-    return Counted(PromptCounts(ids, counts, tokens.astype(np.uint32)), frequency, probability)
+    return Counted(PromptCounts(ids, counts, tokens.astype(np.uint32)), frequency, probability, pairs)
+
+
+def make_coactivation(counted: Counted) -> Coactivation:
+    windows = [WINDOWS.index(window) for window in PAIR_WINDOWS]
+    selections, tokens = (
+        part[:, windows].sum(0, dtype=np.int64) for part in (counted.counts.counts, counted.counts.tokens)
+    )
+    return Coactivation.of(LAYERS, SparseCounts.from_dense(counted.pairs), selections, tokens)
+
+
+def make_top_tokens() -> TopTokens:
+    """Four token ids, each of which has one expert that it likes best, in every layer."""
+    counts = np.zeros((len(LAYERS), 4, EXPERTS), dtype=np.uint32)
+    for slot in range(4):
+        counts[:, slot, slot + 3] = 9
+        counts[:, slot, 5] += 3
+    texts, special = (" pay", "<b>&", "<end>", "\n"), (False, False, True, False)
+    return Vocabulary(np.arange(4), counts[0].sum(1).astype(np.int64), counts, texts, special, 4).top_tokens()
 
 
 def make_table(prompts: PromptSet, counted: Counted) -> RoutingTable:
@@ -76,7 +101,16 @@ def make_table(prompts: PromptSet, counted: Counted) -> RoutingTable:
     frequency = means(counted.frequency)
     # A group whose responses were never seen shows how absence travels: as NaN here, null in JSON, empty in CSV.
     frequency[WINDOWS.index("response"), list(members).index("benign")] = np.nan
-    return RoutingTable(LAYERS, EXPERTS, TOP_K, tuple(members), frequency, means(counted.probability))
+    return RoutingTable(
+        LAYERS,
+        EXPERTS,
+        TOP_K,
+        tuple(members),
+        frequency,
+        means(counted.probability),
+        coactivation=make_coactivation(counted),
+        top_tokens=make_top_tokens(),
+    )
 
 
 def make_result(prompts: PromptSet | None = None, *, seed: int = 0, flagged: tuple = FLAGGED) -> AuditResult:
@@ -166,6 +200,10 @@ def make_report(prompts: PromptSet, table: RoutingTable, flagged: tuple, random:
                     "topic_ratio": interval(0.3),
                     "entropy": 2.5,
                     "effective_experts": 6.25,
+                    "entropy_of_mean": 2.75,
+                    "coactivation": {"expert": 5, "partner": 2, "probability": 0.44, "lift": 1.7, "tokens": 21},
+                    "topic_specialisation": {"expert": 3, "topic": "travel", "lift": 2.25, "mean": 1.25},
+                    "vocabulary_specialisation": {"mean": 0.81, "baseline": 0.32, "token_ids": 4},
                 }
                 for layer in LAYERS
             ],
@@ -270,5 +308,6 @@ def make_expert(
         "frequency": {group: cell("frequency", group) for group in groups},
         "probability": {group: cell("probability", group) for group in groups},
         "lift": cell("lift"),
+        "topic": {"name": TOPICS[expert % 2], "lift": 1.5},
         "difference": cell("difference"),
     }

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app import formats
 from app.pages import report as report_page
+from app.pages.layer_table import layer_table
 from backend.services import RunInfo, Services
 from tests.backend.factories import FLAGGED, make_result
 
@@ -142,6 +144,35 @@ def test_an_expert_page_shows_its_row_of_the_report(show: Show, done: RunInfo) -
     assert "1.50 nats" in page
     assert "rank 1 of 24" in page
     assert "Evidence 6 of 6" in page
+
+
+def test_an_expert_page_shows_whom_it_works_with_and_its_tokens(show: Show, services: Services, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/experts/2/5")
+    first = services.results.expert(done.id, 2, 5).partners[0]
+    assert f"/ui/runs/{done.id}/experts/2/{first.expert}" in page
+    assert f'"{formats.percent(first.probability)}"' in page
+    assert f'"{formats.number(first.lift, 2)} ×"' in page
+    assert "␣pay" in page
+    assert "⏎" in page
+    assert '"special"' in page
+
+
+def test_an_expert_that_no_token_prefers_says_so(show: Show, done: RunInfo) -> None:
+    assert "No token that occurs at least 10 times" in show(f"/ui/runs/{done.id}/experts/2/0")
+
+
+def test_the_routing_page_has_a_row_for_every_layer(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/routing")
+    for text in ("Routing by layer", "2.50 bits", "81 %", " against 32 %", " travel", " 2.2 ×", " 44 %", " 1.7 ×"):
+        assert text in page
+
+
+def test_a_layer_table_says_what_is_withheld() -> None:
+    row = {"layer": 3, "entropy": 1.5, "effective_experts": 4.0}
+    empty = dict.fromkeys(("coactivation", "topic_specialisation", "vocabulary_specialisation"))
+    withheld = [{"what": "routing.per_layer.vocabulary_specialisation", "why": "no token id occurs 10 times"}]
+    page = str(layer_table("r", {"routing": {"per_layer": [row | empty]}, "withheld": withheld}).to_plotly_json())
+    assert "Vocabulary specialisation withheld: no token id occurs 10 times." in page
 
 
 def test_texts_stay_out_of_the_page_until_somebody_asks(show: Show, done: RunInfo) -> None:

@@ -76,6 +76,24 @@ def test_one_expert(client: TestClient, done: RunInfo) -> None:
     assert client.get(f"/api/v1/runs/{done.id}/experts/0/0").status_code == 404
 
 
+def test_one_expert_has_partners_and_tokens(client: TestClient, done: RunInfo) -> None:
+    view = get(client, done, "experts/2/5")
+    assert {"expert", "probability", "lift", "tokens"} == set(view["partners"][0])
+    assert view["tokens"][0] == {"text": "<end>", "special": True, "share": 1.0, "tokens": 12}
+
+
+def test_pairs_of_one_layer(client: TestClient, services: Services, done: RunInfo) -> None:
+    pairs = get(client, done, "coactivation", layer=2)
+    assert (pairs["layer"], pairs["window"], pairs["quantity"]) == (2, "prompt", "probability")
+    assert [row[i] for i, row in enumerate(pairs["values"])] == [1] * EXPERTS
+    for one in services.results.expert(done.id, 2, 5).partners:
+        assert pairs["values"][5][one.expert] == one.probability
+    assert client.get(f"/api/v1/runs/{done.id}/coactivation").status_code == 422
+    refused = client.get(f"/api/v1/runs/{done.id}/coactivation", params={"layer": 0})
+    assert refused.status_code == 422
+    assert refused.json()["error"]["message"] == "layer 0 has no experts: MoE layers are 1, 2, 3"
+
+
 def test_unobserved_cells_are_null(client: TestClient, done: RunInfo) -> None:
     heatmap = get(client, done, "heatmap", group="benign", window="response")
     assert heatmap["values"] == [[None] * EXPERTS] * len(LAYERS)

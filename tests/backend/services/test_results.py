@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import select
 
 from analysis.errors import ConflictError, InputError, NotFoundError, WithheldError
 from analysis.result import AuditResult
+from analysis.routing.table import RoutingTable
 from backend.db.tables import ExpertScoreRow
 from backend.services import PromptSetInfo, RunInfo, Services
 from tests.backend.factories import EXPERTS, LAYERS, TOPICS, make_result
@@ -86,6 +88,67 @@ def test_the_prompts_that_use_an_expert_most_come_first(services: Services, done
     assert [use.frequency for use in prompts] == sorted(expected.values(), reverse=True)[: len(prompts)]
     assert prompts[0].topic in TOPICS
     assert prompts[0].label in ("harmful", "benign")
+
+
+def test_an_expert_is_seen_with_the_experts_it_works_with(
+    services: Services, done: RunInfo, result: AuditResult
+) -> None:
+    """Partners and probabilities are those of a recount over the table of pairs, row by row."""
+    partners = services.results.expert(done.id, 2, 5).partners
+    counts = result.routing.coactivation.counts(2)
+    selected, tokens = counts.diagonal(), int(result.counts.tokens[:, 0].sum())
+    assert selected.tolist() == result.counts.counts[:, 0, LAYERS.index(2)].sum(0).tolist()
+    expected = sorted(((int(counts[5, j]), -j) for j in range(EXPERTS) if j != 5 and counts[5, j]), reverse=True)
+    assert [(one.tokens, -one.expert) for one in partners] == expected
+    for one in partners:
+        assert one.probability == pytest.approx(one.tokens / selected[5])
+        assert one.lift == pytest.approx(one.probability / (selected[one.expert] / tokens))
+    assert sum(one.probability for one in partners) == pytest.approx(1)  # k = 2: one partner a token
+
+
+def test_an_expert_is_seen_with_its_tokens(services: Services, done: RunInfo) -> None:
+    tokens = services.results.expert(done.id, 2, 5).tokens
+    assert [(one.text, one.special, one.share, one.tokens) for one in tokens] == [
+        ("<end>", True, 1, 12),
+        (" pay", False, 0.25, 3),
+        ("<b>&", False, 0.25, 3),
+        ("\n", False, 0.25, 3),
+    ]
+    assert services.results.expert(done.id, 2, 0).tokens == []
+
+
+@pytest.mark.parametrize("window", ["prompt", "response"])
+def test_pairs_of_a_layer(services: Services, done: RunInfo, result: AuditResult, window: str) -> None:
+    counted = result.routing.coactivation
+    pairs = services.results.coactivation(done.id, 3, "tokens", window)
+    assert (pairs.layer, pairs.window, pairs.windows) == (3, window, ["prompt", "response"])
+    assert pairs.tokens == result.counts.tokens[:, 0 if window == "prompt" else 2].sum()
+    np.testing.assert_array_equal(pairs.values, counted.counts(3, window))
+    probability = services.results.coactivation(done.id, 3, window=window).values
+    np.testing.assert_allclose(probability, pairs.values / pairs.values.diagonal()[:, None])
+
+
+@pytest.mark.parametrize(
+    ("layer", "quantity", "window", "field"),
+    [(0, "lift", "prompt", "layer"), (1, "heat", "prompt", "quantity"), (1, "lift", "boundary", "window")],
+)
+def test_pairs_that_do_not_exist_are_named(
+    services: Services, done: RunInfo, layer: int, quantity: str, window: str, field: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        services.results.coactivation(done.id, layer, quantity, window)
+    assert caught.value.field == field
+
+
+def test_a_run_without_pairs_says_so(
+    services: Services, done: RunInfo, result: AuditResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = replace(result.routing, coactivation=None, top_tokens=None)
+    monkeypatch.setattr(services.results, "_table", lambda _run: RoutingTable.from_bytes(bare.to_bytes()))
+    with pytest.raises(WithheldError, match="made before co-activation was counted"):
+        services.results.coactivation(done.id, 1)
+    view = services.results.expert(done.id, 1, 3)
+    assert (view.partners, view.tokens) == (None, None)
 
 
 @pytest.mark.parametrize(("layer", "expert"), [(0, 0), (2, EXPERTS), (2, -1), (99, 0)])
