@@ -23,6 +23,8 @@ from analysis.routing.vocabulary import NONE_FOLLOWED, FollowedIds, Vocabulary, 
 from analysis.shards import MemoryShards, Shard, ShardStore
 
 Progress = Callable[[str, int, int], None]
+SHARDS = "capture-2"
+"""Numbered anew when shards hold something else: a run that an older version left unfinished then captures again."""
 _SPOT_CHECK_PROMPTS = 4
 
 
@@ -106,9 +108,9 @@ def capture(
     captured: list[Shard] = []
     for number, part in enumerate(parts):
         progress("capture", number, len(parts))
-        captured.append(store.once(f"capture-{number:04d}", partial(_capture_part, model, part, settings, followed)))
+        captured.append(store.once(f"{SHARDS}-{number:04d}", partial(_capture_part, model, part, settings, followed)))
     progress("capture", len(parts), len(parts))
-    spot = store.once("capture-spot-check", lambda: Shard({}, asdict(_spot_check(model, ordered, settings))))
+    spot = store.once(f"{SHARDS}-spot-check", lambda: Shard({}, asdict(_spot_check(model, ordered, settings))))
     return assemble(model, prompts, captured, SpotCheck(**spot.meta), followed)
 
 

@@ -11,7 +11,7 @@ from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.routing.encoding import encode
 from analysis.routing.recorder import BOUNDARY, PROMPT, RESPONSE
-from analysis.routing.trace import CaptureSettings, capture
+from analysis.routing.trace import SHARDS, CaptureSettings, capture
 from analysis.shards import FolderShards
 
 SETTINGS = CaptureSettings(max_new_tokens=6, batch_tokens=128, shard_prompts=4)
@@ -121,9 +121,9 @@ def test_an_interrupted_capture_goes_on_from_its_last_shard(tiny, some_prompts: 
 
     with pytest.raises(KeyboardInterrupt):
         capture(model, some_prompts, settings, shards=FolderShards(tmp_path), progress=stop_after_one)
-    first = (tmp_path / "capture-0000.safetensors").stat().st_mtime_ns
+    first = (tmp_path / f"{SHARDS}-0000.safetensors").stat().st_mtime_ns
     resumed = capture(model, some_prompts, settings, shards=FolderShards(tmp_path))
-    assert (tmp_path / "capture-0000.safetensors").stat().st_mtime_ns == first
+    assert (tmp_path / f"{SHARDS}-0000.safetensors").stat().st_mtime_ns == first
     np.testing.assert_array_equal(resumed.selections, whole.selections)
     assert resumed.answers == whole.answers
 
