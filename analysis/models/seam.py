@@ -1,9 +1,11 @@
 """The one place that hooks a model: between the routers' choice and the experts' work.
 
-A hook before the experts work sees the selection and the weights that are really applied and may replace the weights;
-hooks on each router see what it is handed and what it scores, and may take experts out of the choice. Which modules
-those are is the adapter's affair. Tracing, masking and attribution are listeners here; nothing else in ExpertScope
-registers a hook. The seam knows nothing of prompts or counts.
+A hook before the experts work sees the selection and the weights that are really applied and may replace either; one
+after it sees each expert's contribution and may replace the output. Hooks on each router see what it is handed and
+what it scores, may replace its scores or the order in which experts are chosen, and may take experts out of the choice.
+Which modules those are is the adapter's affair. A hook that no listener asks for is not registered. Tracing, masking, steering, patching and
+attribution are listeners here; nothing else in ExpertScope registers a hook. The seam knows nothing of prompts or
+counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +15,9 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from analysis.models.adapters import MoeLayer
+from analysis.errors import InputError
+from analysis.models.adapters import ExpertsCall, MoeLayer, Selection
+from analysis.models.adapters.rescoring import Rescoring
 from analysis.models.architectures import find_moe_layers
 
 Phase = Literal["prompt", "decode"]
@@ -35,8 +39,28 @@ class SeamListener:
     def on_router(self, layer: MoeLayer, logits: Tensor, choice: Tensor | None) -> None:
         """The router of `layer` has scored its tokens; `choice` is the selection it returned, where it returns one."""
 
-    def on_selection(self, layer: MoeLayer, index: Tensor, weights: Tensor) -> Tensor | None:
-        """The experts are about to work. Returns the weights to use instead, or None to leave them."""
+    def on_scores(self, layer: MoeLayer, hidden: Tensor, scores: Tensor) -> Tensor | None:
+        """The router of `layer` has computed its logits `scores` [tokens, experts] for `hidden` [tokens, width] and has
+        not chosen yet. Returns the logits to use instead, or None to leave them.
+        """
+        return None
+
+    def on_ranking(self, layer: MoeLayer, ranking: Tensor) -> Tensor | None:
+        """The router of `layer` is about to take the largest of `ranking` [tokens, experts], with biases and group
+        limits in it. Returns what to order experts by instead; the weights still come from the router's own values.
+        """
+        return None
+
+    def on_selection(self, layer: MoeLayer, index: Tensor, weights: Tensor) -> Selection | Tensor | None:
+        """The experts are about to work. Returns the selection to use instead, or the weights alone, or None to leave
+        both.
+        """
+        return None
+
+    def on_output(self, layer: MoeLayer, call: ExpertsCall, output: Tensor) -> Tensor | None:
+        """The experts have worked: `output` is [tokens, width], and `call` can tell each expert's contribution. Returns
+        the output to use instead, or None to leave it.
+        """
         return None
 
     def excluded(self, layer: MoeLayer, phase: Phase) -> Tensor | None:
@@ -55,7 +79,7 @@ class Seam:
 
     @contextmanager
     def attach(self, *listeners: SeamListener) -> Iterator[None]:
-        """Listen during the block. Later listeners see the weights that earlier ones set. Not re-entrant."""
+        """Listen during the block. Later listeners see what earlier ones set. Not re-entrant."""
         if self.listeners:
             raise RuntimeError("the seam is already in use; pass all listeners to one attach()")
         with ExitStack() as stack:
@@ -80,9 +104,15 @@ class Seam:
                 yield layer.router.register_forward_hook(exclusion.leave, always_call=True)
             if "on_router_input" in overridden:
                 yield layer.router.register_forward_pre_hook(partial(self._routing, layer), with_kwargs=True)
+            if overridden & {"on_scores", "on_ranking"}:
+                rescoring = _RescoringHook(self, layer)
+                yield layer.router.register_forward_pre_hook(rescoring.enter, with_kwargs=True)
+                yield layer.router.register_forward_hook(rescoring.leave, always_call=True)
             if "on_router" in overridden:
                 yield layer.router.register_forward_hook(partial(self._routed, layer))
             yield from layer.adapter.watch(layer, partial(self._selected, layer))
+            if "on_output" in overridden:
+                yield from layer.adapter.watch_output(layer, self._worked)
 
     def _begin(self, _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         input_ids: Tensor = kwargs["input_ids"] if "input_ids" in kwargs else args[0]
@@ -101,12 +131,63 @@ class Seam:
         for listener in self.listeners:
             listener.on_router(layer, logits, choice)
 
-    def _selected(self, layer: MoeLayer, index: Tensor, weights: Tensor) -> Tensor | None:
-        changed = weights
+    def _selected(self, layer: MoeLayer, index: Tensor, weights: Tensor) -> Selection | None:
+        changed = own = Selection(index, weights)
         for listener in self.listeners:
-            replacement = listener.on_selection(layer, index, changed)
+            replacement = listener.on_selection(layer, *changed)
+            if isinstance(replacement, Selection):
+                changed = replacement
+            elif replacement is not None:
+                changed = Selection(changed.index, replacement)
+        return None if changed is own else changed
+
+    def _worked(self, call: ExpertsCall, output: Tensor) -> Tensor | None:
+        changed = output
+        for listener in self.listeners:
+            replacement = listener.on_output(call.layer, call, changed)
             changed = changed if replacement is None else replacement
-        return None if changed is weights else changed
+        return None if changed is output else changed
+
+
+class _RescoringHook:
+    """Passes the scores of one router call through the listeners."""
+
+    def __init__(self, seam: Seam, layer: MoeLayer) -> None:
+        self.seam, self.layer = seam, layer
+        self._rescoring: Rescoring | None = None
+        self._hidden: Tensor | None = None
+
+    def enter(self, _router: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        hidden: Tensor = args[0] if args else next(iter(kwargs.values()))
+        self._hidden = hidden.reshape(-1, hidden.shape[-1])
+        self._rescoring = self.layer.adapter.rescoring(self.layer, self._scores, self._ranking)
+        self._rescoring.__enter__()
+
+    def leave(self, router: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+        rescoring, self._rescoring, self._hidden = self._rescoring, None, None
+        if rescoring is None:
+            return
+        rescoring.__exit__(None, None, None)
+        if output is not None and not rescoring.seen:
+            raise InputError(
+                f"layer {self.layer.layer}: {type(router).__name__} computes its scores in a way that cannot be "
+                "changed; masks and patches work on it, steering and a routing memory do not"
+            )
+
+    def _scores(self, scores: Tensor) -> Tensor | None:
+        assert self._hidden is not None
+        changed = scores
+        for listener in self.seam.listeners:
+            replacement = listener.on_scores(self.layer, self._hidden, changed)
+            changed = changed if replacement is None else replacement
+        return None if changed is scores else changed
+
+    def _ranking(self, ranking: Tensor) -> Tensor | None:
+        changed = ranking
+        for listener in self.seam.listeners:
+            replacement = listener.on_ranking(self.layer, changed)
+            changed = changed if replacement is None else replacement
+        return None if changed is ranking else changed
 
 
 class _ExclusionHook:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analysis.models.adapters.base import Adapter, MoeLayer, Scoring
+from analysis.models.adapters.base import Adapter, Contribution, ExpertsCall, MoeLayer, Scoring, Selection
 from analysis.models.adapters.cohere2_moe import Cohere2Moe
 from analysis.models.adapters.dbrx import Dbrx
 from analysis.models.adapters.deepseek_v4 import DeepseekV4
@@ -16,7 +16,7 @@ from analysis.models.adapters.longcat_flash import LongcatFlash
 from analysis.models.adapters.sigmoid import SigmoidScores
 from analysis.models.adapters.zaya import Zaya
 
-__all__ = ["Adapter", "MoeLayer", "Scoring", "adapter_for"]
+__all__ = ["Adapter", "Contribution", "ExpertsCall", "MoeLayer", "Scoring", "Selection", "adapter_for"]
 
 _ODD: tuple[type[Adapter], ...] = (
     Cohere2Moe,

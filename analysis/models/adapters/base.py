@@ -1,8 +1,8 @@
 """How a sparse block is opened: the usual way in transformers 5, of which an odd family overrides what is odd.
 
 `architectures.find_moe_layers` asks an adapter where the expert calls are and what each is made of; the seam asks it
-to watch a selection, to read a router's output and to make experts unselectable. Adapters hold no state and know
-nothing of prompts, counts or listeners.
+to watch a selection and the experts' output, to read a router's output, to change its scores and to make experts
+unselectable. Adapters hold no state and know nothing of prompts, counts or listeners.
 """
 
 import inspect
@@ -10,14 +10,32 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from analysis.models.adapters.exclusion import Exclusion
+from analysis.models.adapters.rescoring import Rescore, Rescoring
 
 Scoring = Literal["softmax", "sigmoid", "sqrtsoftplus", "probability"]
-Change = Callable[[Tensor, Tensor], Tensor | None]
+
+
+class Selection(NamedTuple):
+    """Which experts work on each token and how much each counts, both [tokens, top_k]."""
+
+    index: Tensor
+    weights: Tensor
+
+
+class Contribution(NamedTuple):
+    """What one expert adds to a layer's output: to `tokens` [n], the rows that chose it, `values` [n, width] each."""
+
+    tokens: Tensor
+    values: Tensor
+
+
+Change = Callable[[Tensor, Tensor], Selection | None]
 
 
 @dataclass(frozen=True)
@@ -42,17 +60,42 @@ class MoeLayer:
     reroutable: bool = True
 
 
+@dataclass(frozen=True, eq=False)
+class ExpertsCall:
+    """A call of a layer's experts, as it was made: `hidden` [tokens, width], `index` and `weights` [tokens, top_k]."""
+
+    layer: MoeLayer
+    hidden: Tensor
+    index: Tensor
+    weights: Tensor
+
+    def contribution(self, expert: int) -> Contribution:
+        """What `expert` alone adds to the output, its weight applied."""
+        chosen = self.index == expert
+        tokens = chosen.any(-1).nonzero()[:, 0]
+        weights = (self.weights * chosen).sum(-1)[tokens]
+        hidden = self.hidden[tokens]
+        return Contribution(
+            tokens, self.layer.adapter.work(self.layer, hidden, expert, weights) if len(tokens) else hidden
+        )
+
+
+AfterExperts = Callable[[ExpertsCall, Tensor], Tensor | None]
+
+
 class Adapter:
     """The usual block: `experts(hidden_states, top_k_index, top_k_weights)` beside a router with a row per expert.
 
     `arguments` are its names for index and weights. `bias_on_probabilities` is set where a fixed bias is added to
-    probabilities that sum to 1: scoring the others anew would then change their order.
+    probabilities that sum to 1: scoring the others anew would then change their order. `weighs_input` is set where a
+    weight scales what an expert is given instead of what it returns.
     """
 
     families: ClassVar[tuple[str, ...]] = ()
     arguments: ClassVar[tuple[str, str]] = ("top_k_index", "top_k_weights")
     note: ClassVar[str] = ""
     bias_on_probabilities: ClassVar[bool] = False
+    weighs_input: ClassVar[bool] = False
 
     def expert_calls(self, decoder: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         """Paths inside `decoder` of the modules that do routed experts' work, in layer order."""
@@ -95,10 +138,32 @@ class Adapter:
         return next((int(count) for name in names if (count := getattr(config, name, None))), 1)
 
     def watch(self, layer: MoeLayer, change: Change) -> Iterator[Any]:
-        """Call `change(index, weights)`, both [tokens, top_k], before the experts of `layer` work; what it returns are
-        the weights to use instead. Yields hook handles.
+        """Call `change(index, weights)`, both [tokens, top_k], before the experts of `layer` work; what it returns is
+        the selection to use instead. Yields hook handles.
         """
         yield layer.experts_module.register_forward_pre_hook(_BeforeExperts(*self.arguments, change), with_kwargs=True)
+
+    def watch_output(self, layer: MoeLayer, change: AfterExperts) -> Iterator[Any]:
+        """Call `change(call, output)` when the experts of `layer` have worked, `output` being [tokens, width]; what it
+        returns is used instead. The call is the one that `watch` may have changed: ask for that one first. What a
+        family adds in the same module, such as a shared expert, is part of the output. Yields hook handles.
+        """
+
+        def after(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+            hidden = args[0] if args else next(iter(kwargs.values()))
+            index, weights = (
+                kwargs[name] if name in kwargs else args[place] for place, name in enumerate(self.arguments, start=1)
+            )
+            return replaced_output(ExpertsCall(layer, _rows_of(hidden), index, weights), output, change)
+
+        yield layer.experts_module.register_forward_hook(after, with_kwargs=True)
+
+    def work(self, layer: MoeLayer, hidden: Tensor, expert: int, weights: Tensor) -> Tensor:
+        """What `expert` returns for `hidden` [tokens, width] with `weights` [tokens] applied, as [tokens, width]."""
+        index = hidden.new_full((len(hidden), 1), expert, dtype=torch.long)
+        # `forward`, because a call would go through the hooks that ask for this
+        output: Tensor = layer.experts_module.forward(hidden, index, weights[:, None])
+        return output.reshape(-1, output.shape[-1])
 
     def logits(self, layer: MoeLayer, output: Any) -> Tensor:
         """What the router of `layer` scored, [tokens, experts], from what it returned."""
@@ -120,6 +185,10 @@ class Adapter:
             layer.router, excluded, scorer=self.scorer(layer.router), rescore=not self.bias_on_probabilities
         )
 
+    def rescoring(self, layer: MoeLayer, scores: Rescore, ranking: Rescore) -> Rescoring:
+        """While open, the router of `layer` passes its logits and what it ranks experts by to the two functions."""
+        return Rescoring(layer.router, layer.experts, scores, ranking, scorer=self.scorer(layer.router))
+
     def scorer(self, router: nn.Module) -> nn.Module | None:
         """The layer inside `router` that computes the logits, where it has several."""
         return None
@@ -131,7 +200,7 @@ class Adapter:
 
 
 class _BeforeExperts:
-    """A pre-forward hook that finds the two arguments by name or place and may replace the weights."""
+    """A pre-forward hook that finds the two arguments by name or place and may replace them."""
 
     def __init__(self, index_argument: str, weights_argument: str, change: Change) -> None:
         self._index, self._weights, self._change = index_argument, weights_argument, change
@@ -144,9 +213,27 @@ class _BeforeExperts:
         replacement = self._change(index, weights)
         if replacement is None:
             return None
-        if self._weights in kwargs:
-            return args, {**kwargs, self._weights: replacement}
-        return (*args[:2], replacement, *args[3:]), kwargs
+        changed, named = list(args), dict(kwargs)
+        for place, name, tensor in ((1, self._index, replacement.index), (2, self._weights, replacement.weights)):
+            if name in named:
+                named[name] = tensor
+            else:
+                changed[place] = tensor
+        return tuple(changed), named
+
+
+def replaced_output(call: ExpertsCall, output: Any, change: AfterExperts) -> Any:
+    """`output` of an experts module, alone or first in a tuple, as `change` wants it; None where it wants no change."""
+    own: Tensor = output[0] if isinstance(output, tuple) else output
+    changed = change(call, _rows_of(own))
+    if changed is None:
+        return None
+    changed = changed.view(own.shape)
+    return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+
+def _rows_of(states: Tensor) -> Tensor:
+    return states.reshape(-1, states.shape[-1])
 
 
 def _scores(module: nn.Module, count: object) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from analysis.models.adapters.base import Adapter, Change, MoeLayer
+from analysis.models.adapters.base import Adapter, AfterExperts, Change, ExpertsCall, MoeLayer, replaced_output
 
 
 class JetMoe(Adapter):
@@ -28,12 +28,34 @@ class JetMoe(Adapter):
 
     def watch(self, layer: MoeLayer, change: Change) -> Iterator[Any]:
         def after_router(_module: nn.Module, _args: Any, output: Any) -> Any:
-            places, tokens, gates, sizes, logits = output
-            weights = torch.empty_like(gates).scatter(0, places, gates)
-            replacement = change(self._index(layer, output), weights.view(-1, layer.top_k))
-            return None if replacement is None else (places, tokens, replacement.flatten()[places], sizes, logits)
+            _, _, gates, _, logits = output
+            replacement = change(self._index(layer, output), self._weights(layer, output))
+            if replacement is None:
+                return None
+            chosen = replacement.index.flatten()
+            places = chosen.argsort(stable=True)
+            sizes = chosen.bincount(minlength=layer.experts).tolist()
+            return places, places // layer.top_k, replacement.weights.flatten()[places].to(gates.dtype), sizes, logits
 
         yield layer.router.register_forward_hook(after_router)
+
+    def watch_output(self, layer: MoeLayer, change: AfterExperts) -> Iterator[Any]:
+        routed: list[Any] = []
+        yield layer.router.register_forward_hook(lambda _module, _args, output: routed.append(output))
+
+        def after(_module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+            choice = routed.pop()
+            hidden = args[0].reshape(-1, args[0].shape[-1])
+            call = ExpertsCall(layer, hidden, self._index(layer, choice), self._weights(layer, choice))
+            return replaced_output(call, output, change)
+
+        yield layer.experts_module.register_forward_hook(after)
+
+    def work(self, layer: MoeLayer, hidden: Tensor, expert: int, weights: Tensor) -> Tensor:
+        into, out = self.expert_weights(layer, expert)
+        first, second = nn.functional.linear(hidden, into).chunk(2, dim=-1)
+        activation: Any = layer.experts_module.activation
+        return nn.functional.linear(activation(first) * second, out) * weights[:, None]
 
     def logits(self, layer: MoeLayer, output: Any) -> Tensor:
         logits: Tensor = output[4]
@@ -45,6 +67,10 @@ class JetMoe(Adapter):
     def expert_weights(self, layer: MoeLayer, expert: int) -> tuple[Tensor, ...]:
         stacks = (layer.experts_module.get_parameter(f"{name}.weight") for name in ("input_linear", "output_linear"))
         return tuple(stack[expert] for stack in stacks)
+
+    def _weights(self, layer: MoeLayer, output: Any) -> Tensor:
+        places, gates = output[0], output[2]
+        return torch.empty_like(gates).scatter(0, places, gates).view(-1, layer.top_k)
 
     def _index(self, layer: MoeLayer, output: Any) -> Tensor:
         places, sizes = output[0], output[3]

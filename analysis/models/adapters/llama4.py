@@ -9,11 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from analysis.models.adapters.base import Adapter, Change, MoeLayer, Scoring
+from analysis.models.adapters.base import (
+    Adapter,
+    AfterExperts,
+    Change,
+    ExpertsCall,
+    MoeLayer,
+    Scoring,
+    replaced_output,
+)
 
 
 class Llama4(Adapter):
     families = ("llama4_text",)
+    weighs_input = True
 
     def expert_calls(self, decoder: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         """The block, because only its output is a row per token."""
@@ -33,9 +42,30 @@ class Llama4(Adapter):
             scores, logits = output
             index = self._index(layer, output)
             replacement = change(index, scores.gather(1, index))
-            return None if replacement is None else (torch.zeros_like(scores).scatter(1, index, replacement), logits)
+            if replacement is None:
+                return None
+            return torch.zeros_like(scores).scatter(1, replacement.index, replacement.weights), logits
 
         yield layer.router.register_forward_hook(after_router)
+
+    def watch_output(self, layer: MoeLayer, change: AfterExperts) -> Iterator[Any]:
+        """Scores do not tell of a choice with weight 0, but such an expert adds nothing either."""
+        routed: list[Any] = []
+        yield layer.router.register_forward_hook(lambda _module, _args, output: routed.append(output[0]))
+
+        def after(_module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+            weights, index = routed.pop().topk(layer.top_k, dim=1)
+            return replaced_output(
+                ExpertsCall(layer, args[0].reshape(-1, args[0].shape[-1]), index, weights), output, change
+            )
+
+        yield layer.experts_module.register_forward_hook(after)
+
+    def work(self, layer: MoeLayer, hidden: Tensor, expert: int, weights: Tensor) -> Tensor:
+        into, out = self.expert_weights(layer, expert)
+        gate, up = (hidden * weights[:, None] @ into).chunk(2, dim=-1)
+        activation: Any = layer.experts_module.get_submodule("experts").act_fn
+        return up * activation(gate) @ out
 
     def logits(self, layer: MoeLayer, output: Any) -> Tensor:
         logits: Tensor = output[1]
