@@ -4,14 +4,14 @@ Called by the audit on its discovery and on its confirmation half. Everything it
 relative to the untouched model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.interventions import MaskMode, mask
-from analysis.models import ExpertId, LoadedModel
+from analysis.models import ExpertId, LoadedModel, SeamListener
 from analysis.outcomes.openings import Openings
 from analysis.outcomes.probe import Probe, Reading
 from analysis.prompts.prompt_set import Prompt
@@ -20,12 +20,14 @@ from analysis.shards import MemoryShards, Shard, ShardStore
 
 FloatArray = npt.NDArray[np.float32]
 ExpertSet = tuple[ExpertId, ...]
+Intervention = Callable[[ExpertSet], SeamListener]
+"""What is done to a set of experts, as the listener that does it."""
 _CELLS_PER_SHARD = 100_000
 
 
 @dataclass(frozen=True)
 class Effects:
-    """What ablating each of several sets does, [sets, prompts], in the order asked for.
+    """What an intervention on each of several sets does, [sets, prompts], in the order asked for.
 
     On harmful prompts: `margin`, the loss of refusal margin in nats; `refusal`, the loss of forced-choice refusal
     probability; `harmful_outside`, the rise of beginning in neither known way; `harmful_kl` to the base in nats. On
@@ -66,7 +68,19 @@ class Effects:
         return found
 
 
+@dataclass(frozen=True)
+class Losses:
+    """The part of `Effects` that harmful prompts alone can tell, [sets, prompts]; half the work."""
+
+    margin: FloatArray
+    refusal: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.margin)
+
+
 _FIELDS = tuple(Effects.__dataclass_fields__)
+_LOSSES = tuple(Losses.__dataclass_fields__)
 
 
 class Bench:
@@ -100,20 +114,71 @@ class Bench:
         shards: ShardStore | None = None,
         key: str = "sets",
         *,
-        mode: MaskMode = "mask_zero",
+        mode: MaskMode | Intervention = "mask_zero",
         progress: Progress = silent,
         stage: str = "ablation",
     ) -> Effects:
-        """Ablate each set alone and measure every prompt. Work is kept in shards of a few sets under `key`."""
-        store = shards or MemoryShards()
-        step = max(1, _CELLS_PER_SHARD // max(1, self.harmful.tokens + self.benign.tokens))
+        """Ablate each set alone and measure every prompt. Work is kept in shards of a few sets under `key`.
+
+        `mode` is a mask, or any intervention on a set of experts; a `key` stands for one of them.
+        """
+
+        def row(one: ExpertSet) -> dict[str, FloatArray]:
+            return self._effect(self._listener(one, mode))
+
+        cells = self.harmful.tokens + self.benign.tokens
+        parts = self._in_shards(sets, row, _FIELDS, cells, shards, key, progress, stage)
+        return Effects(**{name: self._join(name, parts) for name in _FIELDS})
+
+    def losses(
+        self,
+        sets: Sequence[ExpertSet],
+        shards: ShardStore | None = None,
+        key: str = "losses",
+        *,
+        mode: MaskMode | Intervention = "mask_zero",
+        progress: Progress = silent,
+        stage: str = "ablation",
+    ) -> Losses:
+        """As `ablate`, on the harmful prompts alone: for controls, whose side effects nobody asks about."""
+
+        def row(one: ExpertSet) -> dict[str, FloatArray]:
+            reading = self.harmful.measure(self._listener(one, mode))
+            base = self.harmful.base
+            return {"margin": base.margin - reading.margin, "refusal": base.refusal - reading.refusal}
+
+        parts = self._in_shards(sets, row, _LOSSES, self.harmful.tokens, shards, key, progress, stage)
+        return Losses(**{name: self._join(name, parts) for name in _LOSSES})
+
+    def intervene(self, *listeners: SeamListener) -> Effects:
+        """What any listeners do to every prompt, as the one set of `Effects`: steering, patches, a routing memory."""
+        effect = self._effect(*listeners)
+        return Effects(**{name: effect[name][None] for name in _FIELDS})
+
+    def _in_shards(
+        self,
+        sets: Sequence[ExpertSet],
+        row: Callable[[ExpertSet], dict[str, FloatArray]],
+        fields: Sequence[str],
+        cells: int,
+        shards: ShardStore | None,
+        key: str,
+        progress: Progress,
+        stage: str,
+    ) -> list[Shard]:
+        store, step = shards or MemoryShards(), max(1, _CELLS_PER_SHARD // max(1, cells))
+
+        def measure(chunk: Sequence[ExpertSet]) -> Shard:
+            rows = [row(one) for one in chunk]
+            return Shard({name: np.stack([one[name] for one in rows]) for name in fields})
+
         parts: list[Shard] = []
         for start in range(0, len(sets), step):
             progress(stage, start, len(sets))
             chunk = sets[start : start + step]
-            parts.append(store.once(f"{key}-{self.name}-{start:05d}", lambda chunk=chunk: self._measure(chunk, mode)))  # type: ignore[misc]
+            parts.append(store.once(f"{key}-{self.name}-{start:05d}", lambda chunk=chunk: measure(chunk)))  # type: ignore[misc]
         progress(stage, len(sets), len(sets))
-        return Effects(**{name: self._join(name, parts) for name in _FIELDS})
+        return parts
 
     def _join(self, name: str, parts: Sequence[Shard]) -> FloatArray:
         width = len(
@@ -123,13 +188,11 @@ class Bench:
             np.concatenate([part.arrays[name] for part in parts]) if parts else np.empty((0, width), dtype=np.float32)
         )
 
-    def _measure(self, sets: Sequence[ExpertSet], mode: MaskMode) -> Shard:
-        rows = [self._effect(one, mode) for one in sets]
-        return Shard({name: np.stack([row[name] for row in rows]) for name in _FIELDS})
+    def _listener(self, experts: ExpertSet, mode: MaskMode | Intervention) -> SeamListener:
+        return mask(self.model.seam, experts, mode) if isinstance(mode, str) else mode(experts)
 
-    def _effect(self, experts: ExpertSet, mode: MaskMode) -> dict[str, FloatArray]:
-        listener = mask(self.model.seam, experts, mode)
-        harmful, benign = self.harmful.measure(listener), self.benign.measure(listener)
+    def _effect(self, *listeners: SeamListener) -> dict[str, FloatArray]:
+        harmful, benign = self.harmful.measure(*listeners), self.benign.measure(*listeners)
         base: tuple[Reading, Reading] = self.harmful.base, self.benign.base
         return {
             "margin": base[0].margin - harmful.margin,

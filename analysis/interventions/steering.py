@@ -1,9 +1,9 @@
 """Make a router choose experts, or not choose them, by as little as it takes (SteerMoE, arXiv 2509.09660).
 
 With s = log-softmax z, an expert forced on gets max s + ε and one forced off min s − ε; then the router's own rule
-makes choice and weights. A softmax cannot tell log-softmax from z, so z itself is changed: for a sigmoid router the shift by
-log-softmax would change every weight. Biases, group limits and low precision stand between score and choice in some
-families, so the order in which experts are taken obeys as well (ours).
+makes choice and weights. A softmax cannot tell log-softmax from z, so z itself is changed: for a sigmoid router the
+shift by log-softmax would change every weight. Biases, group limits and low precision stand between score and choice in
+some families, so the order in which experts are taken obeys as well (ours).
 """
 
 from collections.abc import Collection

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from analysis.models.adapters.base import Adapter, MoeLayer, Scoring
@@ -20,6 +21,15 @@ class LongcatFlash(Adapter):
 
     def scoring(self, router: nn.Module, config: Any) -> Scoring:
         return "softmax"
+
+    def work(self, layer: MoeLayer, hidden: Tensor, expert: int, weights: Tensor) -> Tensor:
+        """Its experts cannot be called with one choice a token, so a second one comes along with weight 0."""
+        other = layer.experts - 1 if expert != layer.experts - 1 else 0
+        index = torch.tensor([expert, other], device=hidden.device).expand(len(hidden), 2)
+        output: Tensor = layer.experts_module.forward(
+            hidden, index, torch.stack([weights, torch.zeros_like(weights)], dim=1)
+        )
+        return output
 
     def expert_weights(self, layer: MoeLayer, expert: int) -> tuple[Tensor, ...]:
         """None for the experts that return their input, although one of the two stacks has rows for them."""
