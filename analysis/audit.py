@@ -17,6 +17,7 @@ from analysis.audit_settings import PRESETS, AuditSettings
 from analysis.errors import WithheldError
 from analysis.evidence.bench import Bench
 from analysis.evidence.confirmation import Confirmed, confirm
+from analysis.evidence.controls import Controls, run_controls
 from analysis.evidence.search import Findings, search
 from analysis.evidence.sequence import sequence_reading
 from analysis.evidence.split import Halves, halves, subset
@@ -110,10 +111,14 @@ def audit(
     )
     confirmed: Confirmed | None = None
     masked: MaskedOutcome | None = None
+    controls: Controls | None = None
     if benches:
         confirmed = clock.time(
             "confirmation",
             lambda: confirm(*benches, findings, load, store, progress, nulls=settings.null_sets, seed=settings.seed),
+        )
+        controls = clock.time(
+            "controls", lambda: _controls(benches[1], findings, confirmed, load, store, progress, settings)
         )
         answers = _with_margins(answers, benches)
         masked = clock.time(
@@ -135,6 +140,7 @@ def audit(
             findings=findings,
             confirmed=confirmed,
             masked=masked,
+            controls=controls,
             stability=contrast_stability(evidence),
             no_margin=no_margin,
             seconds=clock.seconds | {"total": round(time.perf_counter() - clock.start, 3)},
@@ -211,6 +217,19 @@ def _benches(
         )
 
     return bench("discovery", split.discovery), bench("confirmation", split.confirmation)
+
+
+def _controls(
+    bench: Bench,
+    findings: Findings,
+    confirmed: Confirmed,
+    load: Any,
+    store: ShardStore,
+    progress: Progress,
+    settings: AuditSettings,
+) -> Controls:
+    sizes = {"largest": settings.dose, "nulls": settings.dose_nulls, "seed": settings.seed}
+    return run_controls(bench, findings, confirmed, load, store, progress, **sizes)
 
 
 def _with_margins(answers: Sequence[Answer], benches: tuple[Bench, Bench]) -> list[Answer]:

@@ -12,7 +12,8 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 @dataclass(frozen=True)
 class AuditSettings:
     """`prompts` bounds the harmful and the benign prompts used (None = all); `null_prompts` those answered under each
-    null set. `forced_tokens` bounds the answers that are forced on harmful prompts.
+    null set. `forced_tokens` bounds the answers that are forced on harmful prompts. The dose curve goes up to `dose`
+    experts, with `dose_nulls` random sets at each size.
     """
 
     preset: Preset = "standard"
@@ -26,12 +27,14 @@ class AuditSettings:
     null_generations: int = 20
     null_prompts: int = 50
     forced_tokens: int = 16
+    dose: int = 8
+    dose_nulls: int = 100
 
     @classmethod
     def from_preset(cls, preset: str, *, seed: int = 0, judge: str = "rules") -> "AuditSettings":
         """The settings of a preset. Raises InputError for a name it does not know."""
         sizes: dict[str, dict[str, Any]] = {
-            "quick": {"prompts": 60, "max_new_tokens": 32, "null_prompts": 16},
+            "quick": {"prompts": 60, "max_new_tokens": 32, "null_prompts": 16, "dose_nulls": 20},
             "standard": {},
             "full": {
                 "prompts": None,
@@ -39,6 +42,8 @@ class AuditSettings:
                 "null_sets": 200,
                 "null_generations": 50,
                 "null_prompts": 100,
+                "dose": 16,
+                "dose_nulls": 200,
             },
         }
         if preset not in sizes:

@@ -17,12 +17,14 @@ from analysis.criteria import CRITERIA
 from analysis.evidence.bench import Bench
 from analysis.evidence.causal import CausalTest
 from analysis.evidence.confirmation import Confirmed
+from analysis.evidence.controls import Controls
 from analysis.evidence.ladder import ExpertEvidence, climb
 from analysis.evidence.search import Findings
 from analysis.evidence.split import Halves
 from analysis.evidence.stability import stability_section
 from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import PromptSet
+from analysis.report_interventions import interventions_section
 from analysis.report_outcomes import MaskedOutcome, outcomes_section
 from analysis.report_routing import expert_shares, routing_section
 from analysis.report_verdict import too_few_to_flag, verdict_section
@@ -56,6 +58,7 @@ class Audited:
     findings: Findings
     confirmed: Confirmed | None
     masked: MaskedOutcome | None
+    controls: Controls | None
     stability: npt.NDArray[np.float64] | None
     no_margin: str | None
     seconds: dict[str, float]
@@ -85,6 +88,7 @@ def build_report(audited: Audited) -> dict[str, Any]:
         "experts": [_expert(audited, ladder) for ladder in ladders],
         "stability": stability_section(audited.stability, audited.split.discovery),
         "flagged": flagged,
+        "interventions": interventions_section(audited.controls, len(audited.split.confirmation.labelled("harmful"))),
         "timings": {
             **dict.fromkeys(("capture", "criteria", "confirmation")),  # null: not done
             "load": audited.model.load_seconds,
@@ -231,7 +235,7 @@ def _known_reasons(audited: Audited) -> dict[str, str]:
     """What the stages themselves withheld, and why."""
     reasons = {**audited.routing.withheld, **audited.profile.withheld, **audited.findings.withheld}
     if audited.no_margin:
-        names = ("outcomes.margin_harmful", "outcomes.margin_benign", "outcomes.masked")
+        names = ("outcomes.margin_harmful", "outcomes.margin_benign", "outcomes.masked", "interventions")
         flagged = ("experts.effect", "flagged.effect", "flagged.concentration")
         reasons |= dict.fromkeys((*names, *flagged), audited.no_margin)
     elif audited.masked is None:

@@ -38,6 +38,7 @@ STAGES = {
     "criteria": "Ranking the experts",
     "search": "Ablating candidates and growing sets",
     "confirmation": "Testing against matched controls on prompts not looked at",
+    "controls": "Masking more and more experts, and busy ones, for comparison",
     "answers": "Answering with the flagged experts masked",
 }
 WITHHELD = {

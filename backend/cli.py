@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from analysis.errors import ExpertScopeError
-from backend.commands import audit, conformance, detect, models, organism, prompts, routing, serve, trace
+from backend.commands import audit, conformance, detect, mask, models, organism, prompts, routing, serve, trace
 from backend.threads import wait_asleep
 
 INTERRUPTED = 130
@@ -30,6 +30,7 @@ app.command()(serve.worker)
 app.command()(audit.audit)
 app.command()(trace.trace)
 app.command()(detect.detect)
+app.command()(mask.mask)
 app.command()(conformance.conformance)
 app.add_typer(routing.app, name="routing")
 app.add_typer(prompts.app, name="prompts")

@@ -3,9 +3,9 @@
 A hook before the experts work sees the selection and the weights that are really applied and may replace either; one
 after it sees each expert's contribution and may replace the output. Hooks on each router see what it is handed and
 what it scores, may replace its scores or the order in which experts are chosen, and may take experts out of the choice.
-Which modules those are is the adapter's affair. A hook that no listener asks for is not registered. Tracing, masking, steering, patching and
-attribution are listeners here; nothing else in ExpertScope registers a hook. The seam knows nothing of prompts or
-counts.
+Which modules those are is the adapter's affair. A hook that no listener asks for is not registered. Tracing, masking,
+steering, patching and attribution are listeners here; nothing else in ExpertScope registers a hook. The seam knows
+nothing of prompts or counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -134,7 +134,7 @@ class Seam:
     def _selected(self, layer: MoeLayer, index: Tensor, weights: Tensor) -> Selection | None:
         changed = own = Selection(index, weights)
         for listener in self.listeners:
-            replacement = listener.on_selection(layer, *changed)
+            replacement = listener.on_selection(layer, changed.index, changed.weights)
             if isinstance(replacement, Selection):
                 changed = replacement
             elif replacement is not None:

@@ -13,7 +13,8 @@ STAGE_WEIGHTS: Mapping[str, float] = {
     "forced": 0.02,
     "criteria": 0.25,
     "search": 0.13,
-    "confirmation": 0.20,
+    "confirmation": 0.15,
+    "controls": 0.05,
     "answers": 0.15,
 }
 

@@ -21,7 +21,8 @@ from analysis.models.adapters.rescoring import Rescore, Rescoring
 Scoring = Literal["softmax", "sigmoid", "sqrtsoftplus", "probability"]
 
 
-class Selection(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Selection:
     """Which experts work on each token and how much each counts, both [tokens, top_k]."""
 
     index: Tensor

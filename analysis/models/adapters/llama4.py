@@ -65,7 +65,8 @@ class Llama4(Adapter):
         into, out = self.expert_weights(layer, expert)
         gate, up = (hidden * weights[:, None] @ into).chunk(2, dim=-1)
         activation: Any = layer.experts_module.get_submodule("experts").act_fn
-        return up * activation(gate) @ out
+        output: Tensor = up * activation(gate) @ out
+        return output
 
     def logits(self, layer: MoeLayer, output: Any) -> Tensor:
         logits: Tensor = output[1]
