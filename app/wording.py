@@ -62,6 +62,7 @@ WITHHELD = {
     "routing.jsd.within_topic": "Divergence within topics",
     "routing.jsd.safety": "Divergence of harmful and benign",
     "routing.per_layer.coactivation": "Co-activation",
+    "interventions": "Dose curve and controls",
 }
 PRESETS = {
     "quick": "A first look: at most 60 harmful and 60 benign prompts, short answers, wider intervals.",
