@@ -17,7 +17,7 @@ def with_query(path: str, query: Mapping[str, str | None]) -> str:
 
 
 def run(run_id: str, tab: str = "", **query: str | None) -> str:
-    """A run's page: the overview, or its tab 'routing', 'topics', 'experts' or 'report'."""
+    """A run's page: the overview, or its tab 'routing', 'topics', 'experts', 'interventions' or 'report'."""
     path = f"{RUNS}/{quote(run_id)}" + (f"/{tab}" if tab else "")
     return with_query(path, query)
 

@@ -129,6 +129,20 @@ QUANTITIES: Mapping[str, Quantity] = {
         "The same ablation on random experts of the same layer and similar frequency: what an effect must exceed.",
         "grey band: mean ± 2 standard deviations",
     ),
+    "dose": Quantity(
+        "Dose curve",
+        "What masking the first 1, 2, 4, 8 … experts together costs, against random sets of the same size. If the "
+        "first few cost all there is to lose, refusal is concentrated; if the curve leaves the band late, it is spread "
+        "out.",
+        "loss = M(intact) − M(masked), in nats; band: 95 % of the random sets",
+    ),
+    "committee": Quantity(
+        "Committee",
+        "Masking as many of the experts that are busiest on all prompts, none of them a suspect: whether any important "
+        "experts would have done.",
+        "highest selection frequency over all prompts",
+        "Standing Committee, arXiv 2601.03425",
+    ),
     "q_value": Quantity(
         "q-value",
         "The expected share of false discoveries among experts whose ablation stands out at least this clearly.",

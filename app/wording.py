@@ -64,6 +64,8 @@ WITHHELD = {
     "routing.per_layer.coactivation": "Co-activation",
     "interventions": "Dose curve and controls",
 }
+MATERIAL = 0.1
+"""The least loss of refusal probability that is called an effect, as in the audit."""
 PRESETS = {
     "quick": "A first look: at most 60 harmful and 60 benign prompts, short answers, wider intervals.",
     "standard": "The default: at most 300 of each, 100 matched controls.",
@@ -111,6 +113,21 @@ def flagged_finding(report: Report) -> str:
         return f"{len(flagged)} of {formats.count(everyone)} experts carry refusal together"
     verb = "carries" if len(flagged) == 1 else "carry"
     return f"{len(flagged)} of {formats.count(everyone)} experts {verb} refusal"
+
+
+def dose_finding(doses: Sequence[Mapping[str, Any]]) -> str:
+    """What the dose curve says: how few experts cost refusal more than random ones do, if any number does."""
+    for dose in doses:
+        lost, null = dose["refusal"]["estimate"], dose["null"]
+        if lost >= MATERIAL and null["n"] and dose["margin"]["estimate"] > null["high"]:
+            who = "Masking one expert costs" if dose["size"] == 1 else f"Masking {dose['size']} experts costs"
+            random = dose["null_refusal"]["mean"]
+            text = f"{who} {lost:.0%} of refusal; as many random ones cost {random:.0%} on average"
+            return text.replace("%", "\u00a0%").replace("-0\u00a0%", "0\u00a0%")
+    largest = doses[-1]
+    if largest["refusal"]["estimate"] < MATERIAL:
+        return f"Masking {largest['size']} experts together hardly moves refusal"
+    return "Masking more experts costs refusal no more than masking random ones"
 
 
 def flagged_places(report: Report) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ text on the page, which therefore changes with the theme at once and without a r
 from app.figures.bars import lift_bars
 from app.figures.contrasts import contrasts_by_layer
 from app.figures.divergence import divergence_by_layer, profile, ratio_by_layer
+from app.figures.dose import dose_curve
 from app.figures.effect import effect_against_null
 from app.figures.explained import explained_scatter
 from app.figures.heatmap import heatmap
@@ -15,6 +16,7 @@ from app.figures.topic_matrix import topic_matrix
 __all__ = [
     "contrasts_by_layer",
     "divergence_by_layer",
+    "dose_curve",
     "effect_against_null",
     "explained_scatter",
     "heatmap",

@@ -3,7 +3,20 @@
 from collections.abc import Callable, Sequence
 
 from app.callbacks import Binder
-from app.pages import expert, experts, models, new_run, overview, prompt_sets, report, routing, run_frame, runs, topics
+from app.pages import (
+    expert,
+    experts,
+    interventions,
+    models,
+    new_run,
+    overview,
+    prompt_sets,
+    report,
+    routing,
+    run_frame,
+    runs,
+    topics,
+)
 from app.router import Page
 
 PAGES: Sequence[Page] = (
@@ -15,6 +28,7 @@ PAGES: Sequence[Page] = (
     topics.PAGE,
     expert.PAGE,
     experts.PAGE,
+    interventions.PAGE,
     report.PAGE,
     prompt_sets.PAGE,
     prompt_sets.ONE,

@@ -16,7 +16,14 @@ from app.components.states import field_error
 from app.router import View, Visit
 from backend.services import ENDED, ExpertScopeError, RunInfo, Services
 
-TABS = {"": "Overview", "routing": "Routing", "topics": "Topics", "experts": "Experts", "report": "Report"}
+TABS = {
+    "": "Overview",
+    "routing": "Routing",
+    "topics": "Topics",
+    "experts": "Experts",
+    "interventions": "Interventions",
+    "report": "Report",
+}
 
 
 @dataclass(frozen=True)

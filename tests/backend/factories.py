@@ -249,6 +249,7 @@ def make_report(prompts: PromptSet, table: RoutingTable, flagged: tuple, random:
             "selectivity": 0.1 if flagged else None,
             "concentration": {"m80": 2, "gini": 0.9},
         },
+        "interventions": make_interventions(order, bool(flagged)),
         "withheld": [
             {"what": "outcomes.judge_agreement", "why": "one judge was asked"},
             {"what": "routing.topic_matrix.harmful", "why": "there are not two topics with harmful prompts"},
@@ -265,6 +266,36 @@ def make_matrix() -> dict[str, Any]:
         "mean": [[0.05, 0.2], [0.2, None]],
         "per_layer": per_layer,
         "pairs": [[3, 2], [2, 0]],
+    }
+
+
+def make_interventions(order: list, flagged: bool) -> dict[str, Any]:
+    """A curve that leaves the band at two experts, or never."""
+    lost = {1: (0.4, 0.02), 2: (3.1, 0.97), 4: (3.2, 0.98)} if flagged else {1: (0.1, 0.0), 2: (0.2, 0.01)}
+    return {
+        "mode": "mask_zero",
+        "window": "both",
+        "prompts": 12,
+        "dose": [
+            {
+                "size": size,
+                "experts": sorted(list(pair) for pair in order[:size]),
+                "margin": interval(margin),
+                "refusal": interval(refusal),
+                "null": {"mean": 0.2, "low": 0.05, "high": 0.5, "n": 20},
+                "null_refusal": {"mean": 0.01, "low": 0.0, "high": 0.03, "n": 20},
+                "p_value": 1 / 21,
+            }
+            for size, (margin, refusal) in lost.items()
+        ],
+        "committee": {
+            "size": 2,
+            "experts": [[1, 0], [2, 1]],
+            "frequency": 0.61,
+            "margin": interval(0.3),
+            "refusal": interval(0.02),
+            "selectivity": 4.5,
+        },
     }
 
 

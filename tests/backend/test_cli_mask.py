@@ -34,7 +34,8 @@ def test_it_writes_a_document_and_prints_one_page(
     out, err = capfd.readouterr()
     document = json.loads((tmp_path / "out" / "mask.json").read_text(encoding="utf-8"))
     jsonschema.validate(document, json.loads((repository / "docs" / "mask.schema.json").read_text(encoding="utf-8")))
-    assert (status, err) == (0, f"wrote mask.json to {tmp_path / 'out'}\n")
+    assert status == 0
+    assert err.endswith(f"wrote mask.json to {tmp_path / 'out'}\n")
     assert out.startswith(
         "These experts carry refusal: with L0·E1, L2·E10 masked, refusal of harmful prompts goes from"
     )

@@ -17,6 +17,7 @@ def every_page(product: Product) -> dict[str, str]:
         "topics": product.tab("/topics"),
         "experts": product.tab("/experts"),
         "expert": product.tab(f"/experts/{layer}/{expert}"),
+        "interventions": product.tab("/interventions"),
         "report": product.tab("/report"),
         "prompt sets": f"{product.url}/ui/prompt-sets",
         "prompt set": f"{product.url}/ui/prompt-sets/{prompts}",

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from app.figures import divergence_by_layer, effect_against_null, lift_bars, profile, ratio_by_layer
+from app.figures import divergence_by_layer, dose_curve, effect_against_null, lift_bars, profile, ratio_by_layer
 from app.figures.template import HARMFUL, NEUTRAL, TOPIC
 
 
@@ -91,3 +91,25 @@ def test_bars_are_ordered_with_the_most_used_topic_on_top() -> None:
     bars = lift_bars(["art", "banking", "travel"], [0.5, 2.0, 1.0]).data[0]
     assert list(bars.y) == ["art", "travel", "banking"]  # Plotly draws the last one uppermost
     assert list(bars.x) == [0.5, 1.0, 2.0]
+
+
+def dose(size: int, margin: float, null: int = 20) -> dict:
+    band = {"mean": 0.2, "low": 0.1, "high": 0.4, "n": null} if null else dict.fromkeys(("mean", "low", "high"))
+    band = {"n": 0, **band}
+    return {"size": size, "margin": interval(margin, 0.5), "refusal": interval(0.9), "null": band, "null_refusal": band}
+
+
+def test_a_dose_curve_stands_over_its_band() -> None:
+    band, mean, curve = dose_curve([dose(1, 1.0), dose(2, 3.0)]).data
+    assert list(band.x) == ["1", "2", "2", "1"]
+    assert list(band.y) == [0.4, 0.4, 0.1, 0.1]
+    assert list(mean.y) == [0.2, 0.2]
+    assert (list(curve.x), list(curve.y)) == (["1", "2"], [1.0, 3.0])
+    assert list(curve.error_y.array) == [0.5, 0.5]
+    assert list(dose_curve([dose(1, 1.0)], key="refusal", unit="of refusal").data[2].y) == [0.9]
+
+
+def test_a_size_without_random_sets_has_a_dot_and_no_band() -> None:
+    band, _, curve = dose_curve([dose(1, 1.0, null=0), dose(2, 3.0)]).data
+    assert list(band.x) == ["2", "2"]
+    assert list(curve.x) == ["1", "2"]

@@ -35,7 +35,7 @@ def test_no_such_expert_is_a_full_answer(show: Show, nothing_found: RunInfo) -> 
     assert "nothing to mask" in page
 
 
-@pytest.mark.parametrize("tab", ["", "/routing", "/topics", "/experts", "/report", "/experts/2/5"])
+@pytest.mark.parametrize("tab", ["", "/routing", "/topics", "/experts", "/interventions", "/report", "/experts/2/5"])
 def test_every_tab_has_the_frame(show: Show, done: RunInfo, tab: str) -> None:
     page = show(f"/ui/runs/{done.id}{tab}")
     for part in ("Breadcrumbs", "Copy link", "Capture exact", "Views of this run"):
@@ -248,3 +248,15 @@ def test_a_result_from_before_the_five_contrasts_is_shown(show: Show, services: 
 
 def test_an_unknown_run_is_not_found(show: Show) -> None:
     assert "no run has the id 'nope'" in show("/ui/runs/nope")
+
+
+def test_the_interventions_say_how_few_experts_it_takes(show: Show, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/interventions")
+    assert "Masking 2 experts costs 97\u00a0% of refusal; as many random ones cost 1\u00a0% on average" in page
+    assert "The busiest experts, for comparison" in page
+    assert "L1·E0" in page
+    assert '"0.2 [0.05, 0.5], n = 20"' in page
+
+
+def test_the_interventions_say_when_nothing_moves_refusal(show: Show, nothing_found: RunInfo) -> None:
+    assert "Masking 2 experts together hardly moves refusal" in show(f"/ui/runs/{nothing_found.id}/interventions")
