@@ -79,21 +79,21 @@ def _table(run_id: str, doses: Sequence[Mapping[str, Any]]) -> Component:
             str(dose["size"]),
             _places(run_id, dose["experts"]),
             interval(dose["margin"]),
-            _band(dose["null"]),
+            _band(dose["null"], 2),
             formats.number(dose["p_value"]),
             interval(dose["refusal"]),
-            _band(dose["null_refusal"]),
+            _band(dose["null_refusal"], 3),
         ]
         for dose in doses
     ]
     return plain_table(columns, rows, "Losses by number of masked experts, beside random sets")
 
 
-def _band(band: Mapping[str, Any]) -> str:
+def _band(band: Mapping[str, Any], decimals: int) -> str:
     if not band["n"]:
         return "–"
-    low, high = formats.number(band["low"]), formats.number(band["high"])
-    return f"{formats.number(band['mean'])} [{low}, {high}], n = {formats.count(band['n'])}"
+    mean, low, high = (formats.fixed(band[key], decimals) for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}], n = {formats.count(band['n'])}"
 
 
 def _places(run_id: str, experts: Sequence[Sequence[int]]) -> Component:

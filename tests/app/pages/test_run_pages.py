@@ -255,7 +255,7 @@ def test_the_interventions_say_how_few_experts_it_takes(show: Show, done: RunInf
     assert "Masking 2 experts costs 97\u00a0% of refusal; as many random ones cost 1\u00a0% on average" in page
     assert "The busiest experts, for comparison" in page
     assert "L1·E0" in page
-    assert '"0.2 [0.05, 0.5], n = 20"' in page
+    assert '"0.20 [0.05, 0.50], n = 20"' in page
 
 
 def test_the_interventions_say_when_nothing_moves_refusal(show: Show, nothing_found: RunInfo) -> None:
