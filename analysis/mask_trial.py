@@ -174,7 +174,7 @@ def _margins(trial: _Trial) -> tuple[dict[str, Any] | None, dict[str, Any] | Non
     point = dose(trial.experts, Losses(own.margin, own.refusal), null, bench.topics, seed=settings.seed)
     ratio = float(own.off_target_ratio()[0])
     clusters = [p.topic or f"prompt {p.id}" for p in bench.benign.prompts]
-    kl = cluster_bootstrap(own.benign_kl[0], clusters, seed=settings.seed, rows_if_single=True)
+    kl = cluster_bootstrap(own.benign_kl[0], clusters, seed=settings.seed, rows_if_few=True, bounds=(0, np.inf))
     section = {
         "loss": point.margin.as_dict(),
         "refusal_loss": point.refusal.as_dict(),
@@ -188,9 +188,9 @@ def _margins(trial: _Trial) -> tuple[dict[str, Any] | None, dict[str, Any] | Non
 
 def _outcomes(trial: _Trial) -> dict[str, Any]:
     """Rates before and after, on the same prompts."""
-    labelled = [p for p in trial.used if p.label is not None]
+    labelled = [p for p in trial.used if p.side is not None]
     after = {one.prompt_id: one for one in _answers(trial, "mask-answers", trial.experts, labelled)}
-    harmful, benign = ([p for p in labelled if p.label == label] for label in ("harmful", "benign"))
+    harmful, benign = ([p for p in labelled if p.side == label] for label in ("harmful", "benign"))
     null = _null_rates(trial, harmful[: trial.settings.null_prompts], after)
     return {
         "refusal_harmful": _compared(trial, harmful, after, REFUSING) | {"null": null},
@@ -216,8 +216,7 @@ def _compared(
     sides = [np.array([side[p.id].label in labels for p in prompts]) for side in (trial.base, after)]
     before, changed = (wilson(int(side.sum()), len(side)).as_dict() for side in sides)
     clusters = [p.topic or f"prompt {p.id}" for p in prompts]
-    several = clusters if len(set(clusters)) > 1 else None
-    difference = paired_difference(sides[0], sides[1], several, seed=trial.settings.seed)
+    difference = paired_difference(sides[0], sides[1], clusters, seed=trial.settings.seed)
     return {
         "before": before,
         "after": changed,

@@ -35,6 +35,12 @@ PART_OF = {
     "experts.ablation": ("experts.effect", "experts.scores.ablation", *ABLATED),
     "experts.frequency.harmful": ("experts.probability.harmful", "experts.difference"),
     "experts.frequency.benign": ("experts.probability.benign", "experts.difference"),
+    "interventions.dose.margin": (
+        "interventions.dose.refusal",
+        "interventions.committee.margin",
+        "interventions.committee.refusal",
+    ),
+    "interventions.dose.null": ("interventions.dose.null_refusal",),
     "flagged.effect": (
         "flagged.refusal_loss",
         "flagged.null",
@@ -109,6 +115,7 @@ def _without_intervals(used: PromptSet, split: Halves) -> Reasons:
         "outcomes.over_topics interval": f"an interval over topics needs {FEWEST_CLUSTERS} topics",
         "experts.effect interval": f"the confirmation half has {harmful} harmful prompts, {needed}",
         "flagged.effect interval": f"the confirmation half has {harmful} harmful prompts, {needed}",
+        "interventions.dose.margin interval": f"the confirmation half has {harmful} harmful prompts, {needed}",
         "experts.details.raset interval": f"the discovery half has {pairs} matched pairs, {needed}",
         "experts.details.steermoe interval": f"the discovery half has {forced} harmful prompts, {needed}",
     }
@@ -131,6 +138,9 @@ def _without_ablation(report: Report, findings: Findings, no_margin: str | None)
         "flagged.selectivity": "refusal does not fall, so there is no effect to hold side effects against",
         "flagged.concentration": "no single ablation lowers the refusal margin",
         "outcomes.masked.null_refusal": "fewer than 2 sets like the flagged one could be drawn",
+        "interventions.dose.null": "no other set of that size could be drawn",
+        "interventions.committee.selectivity": "refusal does not fall, so there is no effect to hold side effects against",
+        "interventions.committee": "too few experts are left for a set of that size",
     }
     if rest:
         reasons["experts.ablation"] = (

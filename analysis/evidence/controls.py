@@ -161,9 +161,7 @@ def random_sets(
 
 def dose(members: ExpertSet, own: Losses, null: Losses, topics: Sequence[str], *, seed: int) -> Dose:
     """One point of the curve from the losses of the set ([1, prompts]) and of its random sets ([sets, prompts])."""
-    margin, refusal = (
-        cluster_bootstrap(values[0], topics, seed=seed, rows_if_single=True) for values in (own.margin, own.refusal)
-    )
+    margin, refusal = losses_over_topics(own, topics, seed=seed)
     means = null.margin.mean(1)
     return Dose(
         members,
@@ -211,9 +209,12 @@ def committee(
         return None
     effects = bench.ablate([members], shards, "committee", progress=progress, stage="controls")
     place = {layer.layer: layer.position for layer in bench.model.seam.layers}
-    margin, refusal = (
-        cluster_bootstrap(values[0], bench.topics, seed=seed, rows_if_single=True)
-        for values in (effects.margin, effects.refusal)
-    )
+    margin, refusal = losses_over_topics(Losses(effects.margin, effects.refusal), bench.topics, seed=seed)
     frequency = float(np.mean([load[place[e.layer], e.expert] for e in members]))
     return Committee(members, frequency, margin, refusal, float(effects.off_target_ratio()[0]))
+
+
+def losses_over_topics(own: Losses, topics: Sequence[str], *, seed: int) -> tuple[Interval, Interval]:
+    """Loss of margin and of refusal probability of the one set in `own`, with topic-cluster intervals."""
+    margin = cluster_bootstrap(own.margin[0], topics, seed=seed, rows_if_few=True)
+    return margin, cluster_bootstrap(own.refusal[0], topics, seed=seed, rows_if_few=True, bounds=(-1, 1))

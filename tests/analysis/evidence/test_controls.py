@@ -37,18 +37,19 @@ def test_a_dose_passes_over_an_expert_that_its_layer_cannot_spare() -> None:
 
 
 def test_a_point_of_the_curve() -> None:
-    own = Losses(np.array([[1.0, 3.0, 5.0, 7.0]], np.float32), np.array([[0.5, 0.5, 1.0, 1.0]], np.float32))
+    margins, refusals = [1.0, 3.0, 5.0, 7.0, 2.0, 6.0], [0.5, 0.5, 1.0, 1.0, 0.5, 1.0]
+    own = Losses(np.array([margins], np.float32), np.array([refusals], np.float32))
     means = np.arange(20.0)  # 0 … 19: sixteen of them reach 4
-    null = Losses(np.repeat(means[:, None], 4, 1).astype(np.float32), np.zeros((20, 4), np.float32))
-    point = dose(ids((0, 1)), own, null, ["a", "a", "b", "b"], seed=0)
+    null = Losses(np.repeat(means[:, None], 6, 1).astype(np.float32), np.zeros((20, 6), np.float32))
+    point = dose(ids((0, 1)), own, null, ["a", "a", "b", "b", "b", "b"], seed=0)
     assert point.margin.estimate == 4
     assert point.refusal.estimate == 0.75
     assert point.p_value == pytest.approx((1 + 16) / (1 + 20))
     assert (point.null.mean, point.null.n) == (9.5, 20)
     assert point.null.low == pytest.approx(0.475)  # 2.5 % of the way from 0 to 19
     assert point.null.high == pytest.approx(18.525)
-    assert point.margin.low == 2
-    assert point.margin.high == 6
+    assert point.margin.low < 4 < point.margin.high
+    assert point.refusal.high <= 1
 
 
 def test_without_random_sets_there_is_no_band() -> None:
