@@ -17,7 +17,9 @@ from analysis.result import AuditResult
 from analysis.shards import FolderShards
 from backend.reports import validate_report
 
-SMALL = AuditSettings(preset="quick", prompts=32, max_new_tokens=24, null_sets=20, null_generations=4, null_prompts=4)
+SMALL = AuditSettings(
+    preset="quick", prompts=32, max_new_tokens=24, null_sets=20, null_generations=4, null_prompts=4, dose_nulls=20
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,20 @@ def test_jailbreaks_are_answered_and_counted_by_themselves(tiny, prompts: Prompt
     assert {"safex.hcdg", "safex.hrcg", "safex.margin"} <= set(found["experts"][0]["details"])
     assert "experts.details.safex.hcdg" not in {one["what"] for one in found["withheld"]}
     assert "experts.details.safex.hcdg" in {one["what"] for one in without["withheld"]}
+
+
+def test_the_dose_curve_leaves_its_band_and_the_committee_does_not_matter(found: AuditResult) -> None:
+    section = found.report["interventions"]
+    assert [one["size"] for one in section["dose"]] == [1, 2, 4, 8]
+    assert section["dose"][1]["experts"] == truth("planted")["necessary"]
+    for one in section["dose"]:
+        assert one["margin"]["low"] > one["null"]["high"]
+        assert one["refusal"]["estimate"] > 0.99
+        assert one["null_refusal"]["mean"] < 0.05
+        assert one["null"]["n"] == 20
+        assert one["p_value"] == pytest.approx(1 / 21)
+    assert section["committee"]["size"] == 2
+    assert section["committee"]["refusal"]["estimate"] < 0.05
 
 
 def test_routing_follows_topic(found: AuditResult) -> None:
