@@ -139,7 +139,7 @@ def _without_ablation(report: Report, findings: Findings, no_margin: str | None)
         "flagged.concentration": "no single ablation lowers the refusal margin",
         "outcomes.masked.null_refusal": "fewer than 2 sets like the flagged one could be drawn",
         "interventions.dose.null": "no other set of that size could be drawn",
-        "interventions.committee.selectivity": "refusal does not fall, so there is nothing to hold side effects against",
+        "interventions.committee.selectivity": "refusal does not fall, so side effects are a share of nothing",
         "interventions.committee": "too few experts are left for a set of that size",
     }
     if rest:
