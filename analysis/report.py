@@ -17,8 +17,10 @@ from analysis.criteria import CRITERIA
 from analysis.evidence.bench import Bench
 from analysis.evidence.causal import CausalTest
 from analysis.evidence.confirmation import Confirmed
+from analysis.evidence.confounding import confounding
 from analysis.evidence.controls import Controls
 from analysis.evidence.ladder import ExpertEvidence, climb
+from analysis.evidence.rare import RareExpert, rare_experts
 from analysis.evidence.search import Findings
 from analysis.evidence.split import Halves
 from analysis.evidence.stability import stability_section
@@ -27,11 +29,12 @@ from analysis.prompts.prompt_set import PromptSet
 from analysis.report_interventions import interventions_section
 from analysis.report_outcomes import MaskedOutcome, outcomes_section
 from analysis.report_routing import expert_shares, routing_section
-from analysis.report_verdict import too_few_to_flag, verdict_section
+from analysis.report_verdict import too_few_to_flag, verdict_section, with_caveats
 from analysis.report_withheld import withheld_section
 from analysis.result import Answer
 from analysis.routing.description import RoutingDescription
 from analysis.routing.profile import RoutingProfile
+from analysis.routing.summary import prompt_window
 from analysis.routing.table import RoutingTable
 from analysis.routing.trace import Trace
 from analysis.statistics import Interval, gini, m80
@@ -71,11 +74,14 @@ def build_report(audited: Audited) -> dict[str, Any]:
     outcomes = outcomes_section(
         audited.answers, audited.used, audited.split.confirmation, audited.settings, audited.masked
     )
+    confounded, rare = confounding(audited.used), _rare(audited)
     report = {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "verdict": verdict_section(
-            flagged, outcomes, audited.findings, audited.confirmed, audited.split, audited.no_margin
+        "verdict": with_caveats(
+            verdict_section(flagged, outcomes, audited.findings, audited.confirmed, audited.split, audited.no_margin),
+            confounded,
+            rare,
         ),
         "model": model_section(audited.model),
         "prompts": _prompts(audited),
@@ -89,6 +95,7 @@ def build_report(audited: Audited) -> dict[str, Any]:
         "stability": stability_section(audited.stability, audited.split.discovery),
         "flagged": flagged,
         "interventions": interventions_section(audited.controls, len(audited.split.confirmation.labelled("harmful"))),
+        "rare": [one.as_dict() for one in rare],
         "timings": {
             **dict.fromkeys(("capture", "criteria", "confirmation")),  # null: not done
             "load": audited.model.load_seconds,
@@ -99,6 +106,16 @@ def build_report(audited: Audited) -> dict[str, Any]:
         report, _known_reasons(audited), audited.findings, audited.used, audited.split, audited.no_margin
     )
     return {**report, "withheld": withheld}
+
+
+def _rare(audited: Audited) -> list[RareExpert]:
+    if audited.benches is None or audited.findings.scan is None or audited.confirmed is None:
+        return []
+    measured = list(zip(audited.benches, (audited.findings.scan, audited.confirmed.scan), strict=True))
+    ids = [prompt.id for prompt in audited.trace.prompts]
+    return rare_experts(
+        prompt_window(audited.trace.frequency), ids, audited.trace.layers, audited.trace.top_k, measured
+    )
 
 
 def model_section(model: LoadedModel) -> dict[str, Any]:
@@ -244,6 +261,8 @@ def _known_reasons(audited: Audited) -> dict[str, str]:
         )
     if audited.confirmed and (too_few := too_few_to_flag(audited.confirmed, audited.split)):
         reasons["flagged.experts"] = too_few
+    if confounded := confounding(audited.used):
+        reasons["verdict.harm"] = f"topic and harm cannot be told apart: {confounded}"
     if audited.stability is None:
         reasons["experts.stability"] = "it needs at least 2 matched pairs in the discovery half"
     return reasons

@@ -1,11 +1,13 @@
 """The `verdict` section of report.json: what an audit may say, in one sentence, and how hard it looked."""
 
+from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
 from analysis.evidence.causal import MATERIAL, SIGNIFICANT, prompts_needed
 from analysis.evidence.confirmation import Confirmed
 from analysis.evidence.growth import LARGEST
+from analysis.evidence.rare import RareExpert
 from analysis.evidence.search import Findings
 from analysis.evidence.split import Halves
 from analysis.models import ExpertId
@@ -29,6 +31,13 @@ def verdict_section(
         "flagged": len(flagged["experts"]),
         "power": _power(findings, confirmed, split, no_margin),
     }
+
+
+def with_caveats(verdict: dict[str, Any], confounded: str | None, rare: Sequence[RareExpert]) -> dict[str, Any]:
+    """The verdict with what a reader must know beside the finding: `caveats`, also said at the end of the sentence."""
+    caveats = [f"Topic and harm cannot be told apart: {confounded}."] if confounded else []
+    caveats += [one.sentence for one in rare if one.alarm]
+    return verdict | {"sentence": " ".join([verdict["sentence"], *caveats]), "caveats": caveats}
 
 
 def _sentence(
