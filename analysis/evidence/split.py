@@ -43,10 +43,11 @@ def subset(prompts: PromptSet, limit: int | None, seed: int) -> PromptSet:
 
 
 def halves(prompts: PromptSet, seed: int) -> Halves:
-    """Split by topic, balancing the halves' sizes; by pair where halves would have too few topics."""
-    by_topic = len(prompts.topics) >= 2 * FEWEST_CLUSTERS
+    """Split by topic, balancing the halves' sizes; by pair where halves would have too few topics of a label."""
+    units = _units(prompts.prompts)
+    by_topic = _fewest_topics(units) >= 2 * FEWEST_CLUSTERS
     clusters: dict[str, list[Prompt]] = defaultdict(list)
-    for number, unit in enumerate(_units(prompts.prompts)):
+    for number, unit in enumerate(units):
         clusters[(by_topic and unit[0].topic) or f"unit {number}"] += unit
     names = sorted(clusters)
     order = np.random.default_rng(seed).permutation(len(names))
@@ -64,6 +65,16 @@ def halves(prompts: PromptSet, seed: int) -> Halves:
         PromptSet(f"{prompts.name} · confirmation", kept[1]),
         by_topic,
     )
+
+
+def _fewest_topics(units: Sequence[list[Prompt]]) -> int:
+    """How many topics the harmful or the benign prompts have, whichever is less; a pair has its first member's."""
+    topics: dict[str, set[str]] = defaultdict(set)
+    for unit in units:
+        for label in {prompt.label or "" for prompt in unit} if unit[0].topic else ():
+            topics[label].add(unit[0].topic or "")
+    labelled = [found for label, found in topics.items() if label]
+    return min(map(len, labelled or topics.values()), default=0)
 
 
 def _kind(unit: Sequence[Prompt]) -> tuple[str, int, str]:

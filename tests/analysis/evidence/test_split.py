@@ -42,6 +42,19 @@ def test_prompts_without_pairs_and_topics_leave_both_labels_on_both_sides() -> N
         assert (len(half.labelled("harmful")), len(half.labelled("benign"))) == (3, 2)
 
 
+@pytest.mark.parametrize("paired", [True, False])
+def test_harm_of_one_topic_is_on_both_sides_though_the_benign_prompts_have_many(paired: bool) -> None:
+    prompts = [
+        Prompt(f"{label}{i}", f"{label} {i}", label, topic, f"{i}" if paired else None)
+        for i in range(24)
+        for label, topic in (("harmful", "banking"), ("benign", f"topic {i % 12}"))
+    ]
+    found = halves(PromptSet("tied", tuple(prompts)), seed=1)
+    assert not found.by_topic
+    for half in (found.discovery, found.confirmation):
+        assert (len(half.labelled("harmful")), len(half.labelled("benign"))) == (12, 12)
+
+
 def test_another_seed_gives_other_halves() -> None:
     assert halves(pairs(10, 5), seed=1).discovery.topics != halves(pairs(10, 5), seed=2).discovery.topics
 
