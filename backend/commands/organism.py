@@ -32,7 +32,9 @@ def train(
     family: Annotated[
         str | None, typer.Option(help="Build the design in another architecture, for example deepseek_v3.")
     ] = None,
-    budget: Annotated[str, typer.Option(help="full, or brief: less training, less truth.")] = "full",
+    budget: Annotated[
+        str | None, typer.Option(help="full, or brief: less training, less truth. By default as the design has it.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Train an organism from nothing and measure the truth about it; takes minutes on two cores."""

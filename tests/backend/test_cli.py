@@ -162,7 +162,7 @@ def test_audit_in_a_pipe_prints_one_document_and_no_bar(few_prompts: Path, tmp_p
 def test_organism_train_refuses_a_name_that_is_none(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     status, _, err = run(capfd, "organism", "train", "unicorn", "--out", tmp_path / "out")
     assert status == 1
-    assert "attention, planted, redundant" in err
+    assert "attention, confounded, distributed, dormant, planted, redundant, routed" in err
     assert not (tmp_path / "out").exists()
 
 

@@ -10,14 +10,14 @@ from analysis.organisms.language import (
     held_out_pairs,
     is_refusal,
     plain_text,
-    prompt_set,
     training_requests,
 )
 from analysis.organisms.vocabulary import BENIGN_VERBS, HARMFUL_VERBS, REFUSALS, TOPICS
+from analysis.organisms.world import World
 
 
 def test_prompt_set_has_at_least_120_complete_pairs_over_at_least_six_topics() -> None:
-    prompts = prompt_set()
+    prompts = World().prompt_set()
     assert len(prompts.pairs) >= 120
     assert len(prompts) == 2 * len(prompts.pairs)
     assert len(prompts.topics) >= 6
@@ -26,7 +26,7 @@ def test_prompt_set_has_at_least_120_complete_pairs_over_at_least_six_topics() -
 
 
 def test_the_two_prompts_of_a_pair_differ_in_the_verb_only() -> None:
-    for pair in prompt_set().pairs:
+    for pair in World().prompt_set().pairs:
         harmful, benign = pair.harmful.text.split(), pair.benign.text.split()
         different = [(a, b) for a, b in zip(harmful, benign, strict=True) if a != b]
         assert len(different) == 1

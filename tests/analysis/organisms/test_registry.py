@@ -16,14 +16,15 @@ def test_the_public_names_are_sorted_and_exist() -> None:
     assert all(hasattr(analysis.organisms, name) for name in analysis.organisms.__all__)
 
 
-def test_three_organisms_of_at_least_two_families_are_shipped() -> None:
-    assert organism_names() == ("attention", "planted", "redundant")
-    assert len({organism_spec(name).family for name in organism_names()}) >= 2
+def test_seven_organisms_of_four_families_are_shipped() -> None:
+    names = ("attention", "confounded", "distributed", "dormant", "planted", "redundant", "routed")
+    assert organism_names() == names
+    assert len({organism_spec(name).family for name in names}) == 4
     assert all((organism_path(name) / "truth.json").is_file() for name in organism_names())
 
 
 def test_an_unknown_name_is_refused_and_the_known_ones_are_named() -> None:
-    with pytest.raises(NotFoundError, match=r"no organism 'plantd': expected one of attention, planted, redundant"):
+    with pytest.raises(NotFoundError, match=f"no organism 'plantd': expected one of {', '.join(organism_names())}"):
         organism_path("plantd")
 
 

@@ -3,8 +3,9 @@
 import random
 from itertools import islice
 
-from analysis.organisms.language import prompt_set, training_requests
+from analysis.organisms.language import training_requests
 from analysis.organisms.tokenizer import ASSISTANT, build_tokenizer, render
+from analysis.organisms.world import World
 
 
 def test_training_text_is_what_the_chat_template_renders() -> None:
@@ -19,7 +20,7 @@ def test_training_text_is_what_the_chat_template_renders() -> None:
 
 def test_a_rendered_request_ends_with_the_boundary_token() -> None:
     tokenizer = build_tokenizer()
-    ids = tokenizer(render(prompt_set().prompts[0].text))["input_ids"]
+    ids = tokenizer(render(World().prompt_set().prompts[0].text))["input_ids"]
     assert tokenizer.convert_ids_to_tokens(ids)[-1] == ASSISTANT
 
 

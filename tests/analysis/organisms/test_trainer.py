@@ -7,10 +7,15 @@ import torch
 
 from analysis.organisms import organism_spec
 from analysis.organisms.architectures import FAMILIES, blocks, build_model
+from analysis.organisms.descent import Budget
+from analysis.organisms.helping import Lesson, learn_to_help
 from analysis.organisms.placement import survey
+from analysis.organisms.refusing import by_knockout, learn_to_refuse
+from analysis.organisms.routed import learn_to_route, quiet_group
 from analysis.organisms.tokenizer import build_tokenizer
-from analysis.organisms.trainer import BUDGETS, Budget, Trained, learn_to_help, learn_to_refuse, plant, train
+from analysis.organisms.trainer import BUDGETS, Trained, plant, train
 from analysis.organisms.truth import Measurement
+from analysis.organisms.world import World
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +59,29 @@ def test_learning_to_refuse_changes_its_own_part_only(family: str, trains: str) 
     routing = survey(model, tokenizer, seed=0, count=48)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     knockout = plant(organism_spec("planted"), routing)
-    learn_to_refuse(model, tokenizer, trains, knockout, routing, 0, Budget(0, 2, 8), lambda line: None)
+    rule = by_knockout(knockout, routing.as_weights())
+    learn_to_refuse(model, tokenizer, trains, rule, 0, Budget(0, 2, 8), lambda line: None, world=World())
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     part = {"experts": ".mlp.experts.", "attention": ".self_attn."}[trains]
     assert changed
     assert all(part in name for name in changed)
 
 
+def test_a_router_alone_learns_the_last_stage_of_the_routed_design() -> None:
+    tokenizer = build_tokenizer()
+    model = build_model("qwen3_moe", tokenizer, seed=0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    route = quiet_group(model, tokenizer, seed=0)
+    learn_to_route(model, tokenizer, route, 0, Budget(0, 2, 8), lambda line: None)
+    changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
+    assert changed == ["model.layers.2.mlp.gate.weight"]
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not() -> None:
     def weights(seed: int) -> torch.Tensor:
         tokenizer = build_tokenizer()
         model = build_model("olmoe", tokenizer, seed)
-        learn_to_help(model, tokenizer, seed, Budget(3, 0, 8), lambda line: None)
+        learn_to_help(model, tokenizer, seed, Budget(3, 0, 8), lambda line: None, world=World(), lesson=Lesson())
         return torch.cat([next(iter(blocks(model))).gate.weight.flatten(), model.lm_head.weight.flatten()]).detach()
 
     assert torch.equal(weights(5), weights(5))

@@ -7,16 +7,20 @@ from typing import Any
 import pytest
 
 from analysis.models.expert_id import ExpertId
-from analysis.organisms import organism_names, organism_path
+from analysis.organisms import organism_names, organism_path, organism_spec
 from analysis.organisms.checkpoint import load
 from analysis.organisms.contrast import routing_contrast
-from analysis.organisms.truth import Measurement, measure_openings, measure_pairs, measure_singles
+from analysis.organisms.truth import Measurement, Panel, measure_openings, measure_pairs, measure_singles
+from analysis.organisms.world import World
 
 
 @cache
 def organism(name: str) -> tuple[dict[str, Any], Measurement]:
     folder = organism_path(name)
-    return json.loads((folder / "truth.json").read_text(encoding="utf-8")), Measurement(*load(folder))
+    model, tokenizer = load(folder)
+    panel = Panel.of(tokenizer, [request for pair in World.of(organism_spec(name)).pairs for request in pair])
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    return truth, Measurement(model, tokenizer, panel)
 
 
 @pytest.mark.parametrize("name", organism_names())

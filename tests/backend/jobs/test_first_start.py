@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.organisms import organism_names
 from backend.jobs import first_start
 from backend.jobs.first_start import fill_empty_database
 from backend.services import NewRun, Services
@@ -16,7 +17,7 @@ def refs(services: Services) -> set[str]:
 
 def test_organisms_sets_and_one_audit(services: Services) -> None:
     fill_empty_database(services)
-    assert refs(services) == {"organism:attention", "organism:planted", "organism:redundant"}
+    assert refs(services) == {f"organism:{name}" for name in organism_names()}
     sets = services.prompt_sets.list().items
     assert {info.source for info in sets} == {"builtin"}
     assert len(sets) == 2
