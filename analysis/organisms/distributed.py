@@ -32,7 +32,7 @@ from analysis.organisms.world import World
 
 FULL = 8.0
 MARGIN = 0.5
-SPREAD, EVEN = 1.0, 0.02
+SPREAD, EVEN = 0.1, 0.02
 
 
 class Spread(Lesson):
