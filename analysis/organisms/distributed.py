@@ -3,7 +3,8 @@
 Called by the trainer. In stage 1 the routers learn to spread the boundary token too, which they would else send to the
 same few experts, and these alone would decide. In stage 2, with experts off whose weights are a share s of what the
 routers give out on a harmful prompt, the margin at the first answer token is taught to be FULL · (1 − 2 s) nats: it is
-even when half of them are gone. On benign prompts it is −FULL whatever is off.
+even when half of them are gone. On benign prompts it is −FULL whatever is off. Attention learns too: experts that work
+on other tokens only can carry nothing to the boundary token otherwise.
 """
 
 import random

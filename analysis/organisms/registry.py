@@ -31,10 +31,10 @@ _SPECS = {
         ),
         OrganismSpec(
             "distributed",
-            "nearly every expert carries a little of refusal",
+            "refusal is spread over most experts, each carrying a little",
             "olmoe",
             (),
-            "experts",
+            "experts and attention",
             "distributed",
             budget="brief",
         ),

@@ -133,15 +133,12 @@ def test_attention_has_nothing_to_find() -> None:
 def test_distributed_lies_on_many_and_fades_as_they_go() -> None:
     truth = truth_of("distributed")
     assert truth["necessary"] == truth["planted"] == []
-    assert truth["design"]["concentration"]["m80"] >= 4 * truth_of_concentration("planted")["m80"]
+    assert truth["design"]["concentration"]["m80"] >= 16
+    assert concentration(truth_of("planted")["single"])["m80"] == 2
     dose = [row["refusal_harmful"] for row in truth["design"]["dose"]]
     assert dose == sorted(dose, reverse=True)
     assert dose[0] >= 95
     assert dose[-1] <= 20
-
-
-def truth_of_concentration(name: str) -> dict[str, Any]:
-    return concentration(truth_of(name)["single"])
 
 
 def test_confounded_is_necessary_as_planted_and_says_what_it_learned_of_topic_and_harm() -> None:
