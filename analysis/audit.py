@@ -29,8 +29,8 @@ from analysis.outcomes.answers import REFUSING, answer, generate_answers, read_g
 from analysis.outcomes.judges import Judge, load_judge
 from analysis.outcomes.openings import Openings, find_openings
 from analysis.prompts.prompt_set import Prompt, PromptSet
-from analysis.report import Audited, build_report
-from analysis.report_outcomes import MaskedOutcome
+from analysis.report.document import Audited, build_report
+from analysis.report.outcomes import MaskedOutcome
 from analysis.result import Answer, AuditResult, PromptCounts
 from analysis.routing.description import RoutingDescription, describe_routing
 from analysis.routing.forced import ForcedPair

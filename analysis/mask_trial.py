@@ -26,8 +26,8 @@ from analysis.models import ExpertId, LoadedModel
 from analysis.outcomes.answers import REFUSING, answer, generate_answers, read_generated
 from analysis.outcomes.judges import Judge, load_judge
 from analysis.prompts.prompt_set import Prompt, PromptSet
-from analysis.report import model_section, software_section
-from analysis.report_interventions import pairs
+from analysis.report.document import model_section, software_section
+from analysis.report.interventions import pairs
 from analysis.result import Answer
 from analysis.routing.summary import prompt_window
 from analysis.routing.trace import CaptureSettings, Progress, Trace, capture, silent

@@ -24,7 +24,7 @@ from analysis.detectors.trained import TrainedDetector
 from analysis.errors import InputError
 from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import PromptSet
-from analysis.report import model_section, software_section
+from analysis.report.document import model_section, software_section
 from analysis.routing.trace import Progress, silent
 from analysis.shards import ShardStore
 from analysis.statistics import Interval

@@ -31,7 +31,7 @@ _SPECS = {
         ),
         OrganismSpec(
             "distributed",
-            "refusal is spread over most experts, each carrying a little",
+            "refusal is spread over many experts, each carrying a little",
             "olmoe",
             (),
             "experts and attention",

@@ -1,6 +1,6 @@
 """What a trace says of routing beyond the heatmaps: the contrasts, the topic matrices and what explains each expert.
 
-Put together once by the audit; `analysis.report_routing` writes it down.
+Put together once by the audit; `analysis.report.routing` writes it down.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from analysis.audit import AuditSettings, audit
 from analysis.models import load_model
 from analysis.prompts import load_prompts
 from analysis.prompts.prompt_set import Prompt, PromptSet
-from analysis.report_withheld import covered, null_paths
+from analysis.report.withheld import covered, null_paths
 from backend.reports import validate_report
 
 SMALL = AuditSettings(preset="quick", prompts=24, max_new_tokens=12, null_sets=5, null_generations=2, null_prompts=4)

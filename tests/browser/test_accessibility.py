@@ -33,6 +33,39 @@ def test_axe_finds_nothing_on_any_page(page: Page, product: Product, theme: str)
     assert {name: violations for name, violations in found.items() if violations} == {}
 
 
+# axe leaves the words of a drawing alone, so their contrast with the page is worked out here (WCAG 2, 1.4.3).
+FAINT_WORDS = """() => {
+  const shine = (colour) => {
+    const parts = colour.match(/[0-9.]+/g).slice(0, 3).map((part) => part / 255);
+    const linear = parts.map((part) => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const page = shine(getComputedStyle(document.body).backgroundColor);
+  const faint = [];
+  for (const word of document.querySelectorAll(".js-plotly-plot .main-svg text")) {
+    if (!word.textContent.trim() || !word.getClientRects().length) continue;
+    const ink = shine(getComputedStyle(word).fill);
+    const contrast = (Math.max(ink, page) + 0.05) / (Math.min(ink, page) + 0.05);
+    if (contrast < 4.5) faint.push(`${word.textContent} ${contrast.toFixed(1)}`);
+  }
+  return faint;
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_words_of_every_chart_stand_out_from_the_page(page: Page, product: Product, theme: str) -> None:
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    words, faint = 0, {}
+    for name, address in every_page(product).items():
+        page.goto(address)
+        settle(page)
+        expect(page.locator(f"html[data-mantine-color-scheme={theme}]")).to_have_count(1)
+        words += page.locator(".js-plotly-plot .main-svg text").count()
+        faint[name] = page.evaluate(FAINT_WORDS)
+    assert words > 100
+    assert {name: found for name, found in faint.items() if found} == {}
+
+
 def test_no_page_is_wider_than_a_phone(page: Page, product: Product) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     wide = {}

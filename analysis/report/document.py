@@ -26,11 +26,11 @@ from analysis.evidence.split import Halves
 from analysis.evidence.stability import stability_section
 from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import PromptSet
-from analysis.report_interventions import interventions_section
-from analysis.report_outcomes import MaskedOutcome, outcomes_section
-from analysis.report_routing import expert_shares, routing_section
-from analysis.report_verdict import too_few_to_flag, verdict_section, with_caveats
-from analysis.report_withheld import withheld_section
+from analysis.report.interventions import interventions_section
+from analysis.report.outcomes import MaskedOutcome, outcomes_section
+from analysis.report.routing import expert_shares, routing_section
+from analysis.report.verdict import too_few_to_flag, verdict_section, with_caveats
+from analysis.report.withheld import withheld_section
 from analysis.result import Answer
 from analysis.routing.description import RoutingDescription
 from analysis.routing.profile import RoutingProfile
