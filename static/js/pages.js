@@ -29,67 +29,67 @@
 
   let arrived = false;
 
-  window.dash_clientside = Object.assign({}, window.dash_clientside, {
-    expertscope: {
-      arrive(page) {
-        document.title = page.title;
-        for (const link of document.querySelectorAll(".main-nav a")) {
-          if (link.id === "nav-" + page.section) link.setAttribute("aria-current", "page");
-          else link.removeAttribute("aria-current");
-        }
-        if (arrived && document.activeElement === document.body) document.getElementById("content").focus({ preventScroll: true });
-        arrived = true;
-        return nothing();
-      },
+  /* Every file adds its own functions: which is loaded first does not matter. */
+  const clientside = (window.dash_clientside = window.dash_clientside || {});
+  clientside.expertscope = Object.assign(clientside.expertscope || {}, {
+    arrive(page) {
+      document.title = page.title;
+      for (const link of document.querySelectorAll(".main-nav a")) {
+        if (link.id === "nav-" + page.section) link.setAttribute("aria-current", "page");
+        else link.removeAttribute("aria-current");
+      }
+      if (arrived && document.activeElement === document.body) document.getElementById("content").focus({ preventScroll: true });
+      arrived = true;
+      return nothing();
+    },
 
-      showView(view) {
-        return [view !== "picture", view !== "table"];
-      },
+    showView(view) {
+      return [view !== "picture", view !== "table"];
+    },
 
-      rememberRouting(quantity, group, window_, view, opened, click) {
-        const standard = { quantity: "frequency", group: "all", window: "prompt", view: "picture" };
-        const parts = { quantity, group, window: window_, view };
-        for (const name of Object.keys(standard)) if (parts[name] === standard[name]) parts[name] = null;
-        const clicked = window.dash_clientside.callback_context.triggered.some((t) => t.prop_id.endsWith("clickData"));
-        if (clicked && click) parts.expert = click.points[0].y + "." + click.points[0].x;
-        else if (!opened) parts.expert = null;
-        return remember(parts);
-      },
+    rememberRouting(quantity, group, window_, view, opened, click) {
+      const standard = { quantity: "frequency", group: "all", window: "prompt", view: "picture" };
+      const parts = { quantity, group, window: window_, view };
+      for (const name of Object.keys(standard)) if (parts[name] === standard[name]) parts[name] = null;
+      const clicked = window.dash_clientside.callback_context.triggered.some((t) => t.prop_id.endsWith("clickData"));
+      if (clicked && click) parts.expert = click.points[0].y + "." + click.points[0].x;
+      else if (!opened) parts.expert = null;
+      return remember(parts);
+    },
 
-      rememberTopics(prompts, layer) {
-        return remember({ prompts: prompts === "benign" ? null : prompts, layer: layer === "mean" ? null : layer });
-      },
+    rememberTopics(prompts, layer) {
+      return remember({ prompts: prompts === "benign" ? null : prompts, layer: layer === "mean" ? null : layer });
+    },
 
-      rememberExperts(columns, filters) {
-        const sorted = (columns || []).find((column) => column.sort);
-        const order = sorted ? sorted.colId + "." + sorted.sort : null;
-        const filtered = filters && Object.keys(filters).length ? JSON.stringify(filters) : null;
-        return remember({ sort: order === "rank.asc" ? null : order, filter: filtered });
-      },
+    rememberExperts(columns, filters) {
+      const sorted = (columns || []).find((column) => column.sort);
+      const order = sorted ? sorted.colId + "." + sorted.sort : null;
+      const filtered = filters && Object.keys(filters).length ? JSON.stringify(filters) : null;
+      return remember({ sort: order === "rank.asc" ? null : order, filter: filtered });
+    },
 
-      rememberNewRun(model, prompts, preset, seed, kind, experts, mode, window_, detector, ...tuned) {
-        const masks = kind === "mask", tunes = kind === "tune", own = { kind: kind === "audit" ? null : kind };
-        own.experts = masks || tunes ? experts : null;
-        own.mode = masks ? mode : null;
-        own.window = masks ? window_ : null;
-        own.detector = kind === "detect" ? detector : null;
-        ["direction", "recipe", "rank", "steps", "controls"].forEach((name, at) => (own[name] = tunes ? tuned[at] : null));
-        return remember({ model, prompts, preset, seed, ...own });
-      },
+    rememberNewRun(model, prompts, preset, seed, kind, experts, mode, window_, detector, ...tuned) {
+      const masks = kind === "mask", tunes = kind === "tune", own = { kind: kind === "audit" ? null : kind };
+      own.experts = masks || tunes ? experts : null;
+      own.mode = masks ? mode : null;
+      own.window = masks ? window_ : null;
+      own.detector = kind === "detect" ? detector : null;
+      ["direction", "recipe", "rank", "steps", "controls"].forEach((name, at) => (own[name] = tunes ? tuned[at] : null));
+      return remember({ model, prompts, preset, seed, ...own });
+    },
 
-      /* The fields that only one kind of run has. */
-      showOwn(kind) {
-        return "own own-" + kind + " stack-2";
-      },
+    /* The fields that only one kind of run has. */
+    showOwn(kind) {
+      return "own own-" + kind + " stack-2";
+    },
 
-      openRow(cell) {
-        if (cell && cell.colId !== "name") {
-          const at = window.location.pathname.replace(/\/experts\/?$/, "/experts/");
-          const place = /^L(\d+)·E(\d+)$/.exec(cell.rowId || "");
-          if (place) visit(at + place[1] + "/" + place[2]);
-        }
-        return nothing();
-      },
+    openRow(cell) {
+      if (cell && cell.colId !== "name") {
+        const at = window.location.pathname.replace(/\/experts\/?$/, "/experts/");
+        const place = /^L(\d+)·E(\d+)$/.exec(cell.rowId || "");
+        if (place) visit(at + place[1] + "/" + place[2]);
+      }
+      return nothing();
     },
   });
 
@@ -135,4 +135,5 @@
   }).observe(document.documentElement, { childList: true, subtree: true });
 
   window.expertscopeVisit = visit;
+  window.expertscope = Object.assign(window.expertscope || {}, { visit, remember, say });
 })();
