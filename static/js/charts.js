@@ -98,7 +98,8 @@
     scroller.append(table);
     holder.replaceChildren(scroller, note);
     rest(table, table.querySelector("tbody th, thead th"));
-    if (window.expertscope.selection) window.expertscope.selection.tell();
+    const { experts } = window.expertscope.selection.get();
+    for (const row of table.querySelectorAll("[data-place]")) row.classList.toggle("lit", experts.includes(row.dataset.place));
   }
 
   /* One cell of the table is in the tab order at a time. */

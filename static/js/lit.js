@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const INK = "#15181d";
-  const kindOf = (plot) => (plot.layout.meta || {}).lights;
+  const kindOf = (plot) => ((plot.layout && plot.layout.meta) || {}).lights;
   const drawn = () => document.querySelectorAll(".graph-box .js-plotly-plot");
   const selection = () => window.expertscope.selection;
 
@@ -31,7 +31,8 @@
       const chosen = new Set(state.experts), any = chosen.size > 0;
       const points = plot._fullData.map((trace, at) => [trace, at]).filter(([trace]) => trace.customdata && Array.isArray(trace.customdata[0]));
       const found = points.map(([trace]) => (any ? trace.customdata.flatMap((one, row) => (chosen.has(one[0] + "." + one[1]) ? [row] : [])) : null));
-      if (points.length) window.Plotly.restyle(plot, { selectedpoints: found, "selected.marker.opacity": 1, "unselected.marker.opacity": 0.18 }, points.map(([, at]) => at));
+      const before = points.map(([trace]) => (trace.selectedpoints ? Array.from(trace.selectedpoints) : null));
+      if (points.length && JSON.stringify(before) !== JSON.stringify(found)) window.Plotly.restyle(plot, { selectedpoints: found, "selected.marker.opacity": 1, "unselected.marker.opacity": 0.18 }, points.map(([, at]) => at));
     },
 
     "topic-cells"(plot, state) {
@@ -41,7 +42,8 @@
 
     "topic-bars"(plot, state) {
       const trace = plot._fullData[0], names = Array.from(trace.y || []), at = names.indexOf(state.topic);
-      window.Plotly.restyle(plot, { selectedpoints: [at < 0 ? null : [at]], "unselected.marker.opacity": 0.35 }, [0]);
+      const before = trace.selectedpoints ? trace.selectedpoints[0] : undefined;
+      if (before !== (at < 0 ? undefined : at)) window.Plotly.restyle(plot, { selectedpoints: [at < 0 ? null : [at]], "unselected.marker.opacity": 0.35 }, [0]);
     },
 
     "topic-panels"(plot, state) {

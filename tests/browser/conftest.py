@@ -99,7 +99,14 @@ class Watch:
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """`expertscope serve` on a free port with an empty data folder, once its first audit is finished."""
+    """`expertscope serve` on a free port with an empty data folder, once its first audit is finished.
+
+    PRODUCT_URL names a server that runs already, for whoever writes a test and does not want to wait for an audit.
+    """
+    if running := os.environ.get("PRODUCT_URL"):
+        runs = httpx.get(f"{running}/api/v1/runs", params={"status": "done", "kind": "audit"}).json()["items"]
+        yield Product(running, runs[-1])
+        return
     folder = tmp_path_factory.mktemp("product")
     port = _free_port()
     command = [sys.executable, "-c", "from backend.cli import main; main()", "serve", "--port", str(port)]
