@@ -1,5 +1,6 @@
 """Intervals, tests and scores over arrays of numbers. Knows nothing of models or prompts beyond their shapes."""
 
+from analysis.statistics.agreement import RankAgreement, rank_agreement
 from analysis.statistics.bootstrap import (
     IntervalColumns,
     cluster_bootstrap,
@@ -40,6 +41,7 @@ __all__ = [
     "ClusterPairs",
     "Interval",
     "IntervalColumns",
+    "RankAgreement",
     "Topics",
     "TwoWay",
     "benjamini_hochberg",
@@ -62,6 +64,7 @@ __all__ = [
     "prompts_for_difference",
     "prompts_for_rate",
     "rate_half_width",
+    "rank_agreement",
     "ratio_of_means",
     "rogan_gladen",
     "sign_flip_test",
