@@ -62,14 +62,14 @@ def _register_navigation(bind: Binder, router: Router) -> None:
     @bind.on(
         Output("content", "children"),
         Output("page-title", "data"),
-        Input("address", "pathname"),
-        Input("address", "search"),
-        Input("page-reload", "data"),
+        Input("visit", "data"),
+        prevent_initial_call=True,
     )
-    def navigate(pathname: str | None, search: str | None, _reload: object) -> tuple[Component, dict[str, str]]:
-        view = router.show(bind.services, pathname or addresses.RUNS, search or "")
+    def navigate(visit: dict[str, str]) -> tuple[Component, dict[str, str]]:
+        view = router.show(bind.services, visit["pathname"], visit["search"])
         return view.body, {"title": f"{view.title} · ExpertScope", "section": view.section}
 
+    bind.in_browser("locate", Output("visit", "data"), Input("address", "href"), Input("page-reload", "data"))
     bind.in_browser("arrive", Output("page-title", "id"), Input("page-title", "data"), prevent_initial_call=True)
     for register in REGISTRATIONS:
         register(bind)

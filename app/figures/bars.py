@@ -24,6 +24,6 @@ def lift_bars(topics: Sequence[str], lifts: Sequence[float]) -> go.Figure:
     chart.add_vline(x=1, line={"color": NULL, "width": 1, "dash": "dot"}, layer="below")
     chart.update_xaxes(title_text="lift", rangemode="tozero", range=[0, 1.15 * max([1.0, *lifts])])
     chart.update_yaxes(ticklabelstandoff=8, type="category")
-    chart.update_layout(bargap=0.35, margin={"r": 40})
+    chart.update_layout(bargap=0.35, margin={"r": 40}, meta={"lights": "topic-bars"})
     chart.update_traces(textfont={"color": INK_2, "size": 12})
     return chart

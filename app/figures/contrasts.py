@@ -62,6 +62,7 @@ def _panel(
         x=[layer for layer, _ in known],
         y=[one["estimate"] for _, one in known],
         name=name,
+        meta={"low": [one["low"] for _, one in known], "high": [one["high"] for _, one in known]},
         mode="lines+markers",
         cliponaxis=False,
         line={"color": colour, "width": 2},

@@ -99,6 +99,7 @@ def _add_line(
         x=[row["layer"] for row in per_layer],
         y=[_value(row, contrast.key) for row in per_layer],
         name=contrast.name,
+        meta={end: [(row.get(contrast.key) or {}).get(end) for row in per_layer] for end in ("low", "high")},
         mode="lines+markers" if markers else "lines",
         cliponaxis=False,
         line={"color": contrast.colour, "width": width},

@@ -27,6 +27,7 @@ def explained_scatter(experts: Sequence[Mapping[str, Any]], chance: Mapping[str,
     reach = [-0.02, min(1.02, 1.08 * top + 0.02)]
     chart.update_xaxes(title_text="explained by topic, η²", range=reach, showgrid=True, nticks=6)
     chart.update_yaxes(title_text="explained by harm, η²", range=reach, showgrid=True, nticks=6)
+    chart.update_layout(meta={"lights": "expert-dots"}, dragmode="select")
     return chart
 
 

@@ -78,7 +78,10 @@ def heatmap(
         chart.update_layout(plot_bgcolor=MISSING)
     reach = max(0.5, _RING / _cell(len(experts)))
     rings = [_outlines(rows[layer], expert, reach) for layer, expert in flagged if layer in rows]
-    chart.update_layout(shapes=[shape for ring in rings for shape in ring])
+    chart.update_layout(
+        shapes=[shape for ring in rings for shape in ring],
+        meta={"lights": "expert-cells", "layers": [*layers], "reach": reach},
+    )
     return chart
 
 

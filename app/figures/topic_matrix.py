@@ -41,6 +41,7 @@ def topic_matrix(
     )
     chart.update_xaxes(type="category", tickangle=-45, ticklabelstandoff=4, tickmode="linear", dtick=1)
     chart.update_yaxes(type="category", autorange="reversed", ticklabelstandoff=6, tickmode="linear", dtick=1)
+    chart.update_layout(meta={"lights": "topic-cells"})
     return chart
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -14,6 +15,7 @@ from app.callbacks import Binder
 from app.components import aria, certificate_badge, icon, status
 from app.components.states import field_error
 from app.router import View, Visit
+from app.selection import Selection
 from backend.services import ENDED, ExpertScopeError, RunInfo, Services
 from backend.services.documents import NAMES
 from backend.services.progress import STAGE_WEIGHTS
@@ -26,6 +28,9 @@ TABS = {
     "interventions": "Interventions",
     "report": "Report",
 }
+
+NOTHING = Selection()
+VERSION = version("expertscope")
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ def run_view(
         return View(title, html.Div([_top(run, tab, None, crumb), progress_box(services, run)], className="page"))
     report = services.results.report(run.id)
     body = build(Finished(run, report))
-    return View(title, html.Div([_top(run, tab, report, crumb), body], className="page"))
+    selected = Selection.of(visit.query)
+    return View(title, html.Div([_top(run, tab, report, crumb, selected), body], className="page"))
 
 
 def document_view(services: Services, visit: Visit, build: Callable[[Documented], Component]) -> View:
@@ -71,14 +77,36 @@ def document_view(services: Services, visit: Visit, build: Callable[[Documented]
     return View(title, html.Div([_top(run, "", document, None), body], className="page"))
 
 
-def _top(run: RunInfo, tab: str, report: Mapping[str, Any] | None, crumb: str | None) -> Component:
+def _top(
+    run: RunInfo,
+    tab: str,
+    report: Mapping[str, Any] | None,
+    crumb: str | None,
+    selected: Selection = NOTHING,
+) -> Component:
     views = html.Nav(
-        [_tab(run, key, name, key == tab) for key, name in TABS.items()] if report else None,
+        [_tab(run, key, name, key == tab, selected) for key, name in TABS.items()] if report else None,
         className="run-tabs",
         **aria(label="Views of this run"),
     )
     top = html.Div([_breadcrumbs(run, tab, crumb), _actions(run, report)], className="run-top")
-    return html.Div([top, views if run.kind == "audit" else html.Div(className="run-rule")])
+    audit = [views, _selection_bar(run)] if run.kind == "audit" else [html.Div(className="run-rule")]
+    return html.Div([top, *audit, html.Div(id="provenance", hidden=True, **{"data-text": _origin(run)})])
+
+
+def _selection_bar(run: RunInfo) -> Component:
+    """What is selected in this run. static/js/selection.js fills it from the address."""
+    own = {"data-model": run.model.id, "data-prompts": run.prompt_set.id}
+    bar: Component = html.Div(
+        id="selection-bar", className="selection-bar", hidden=True, role="region", **own, **aria(label="Selection")
+    )
+    return bar
+
+
+def _origin(run: RunInfo) -> str:
+    """The line below a figure that was saved: what it is of."""
+    when = formats.moment(run.finished or run.created)
+    return f"ExpertScope {VERSION} · {run.model.name} on {run.prompt_set.name} · seed {run.seed} · run {run.id}, {when}"
 
 
 def _breadcrumbs(run: RunInfo, tab: str, crumb: str | None) -> Component:
@@ -111,10 +139,10 @@ def _saved(run: RunInfo, name: str) -> Component:
     return html.A([icon("download"), name], href=href, download=f"{run.id}-{name}", className="button")
 
 
-def _tab(run: RunInfo, key: str, name: str, current: bool) -> Component:
+def _tab(run: RunInfo, key: str, name: str, current: bool, selected: Selection) -> Component:
     return dcc.Link(
         html.Span(name, **(aria(current="page") if current else {})),
-        href=addresses.run(run.id, key),
+        href=addresses.run(run.id, key, **selected.query()),
         className="run-tab current" if current else "run-tab",
     )
 
@@ -123,7 +151,12 @@ def progress_box(services: Services, run: RunInfo) -> Component:
     """How far a run is, with what can be done about it; polls once a second while the run goes on."""
     return html.Div(
         [
-            html.Div(progress(services, run), id="run-progress", className="progress-box"),
+            html.Div(
+                progress(services, run),
+                id="run-progress",
+                className="progress-box",
+                **({} if run.status in ENDED else {"data-watch": run.id}),
+            ),
             dcc.Interval(id="run-poll", interval=1000, disabled=run.status in ENDED),
             dcc.Store(id="run-polled", data=run.id),
         ]
@@ -143,6 +176,7 @@ def progress(services: Services, run: RunInfo) -> list[Component]:
             [
                 status(run.status),
                 _button("cancel", run.id, "Stopping…" if run.cancel_requested else "Cancel", run.cancel_requested),
+                html.Button("Tell me when it ends", id="notify-me", type="button", className="button quiet"),
             ],
             className="row row-wide",
         ),

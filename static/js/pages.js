@@ -3,15 +3,19 @@
   "use strict";
   const nothing = () => window.dash_clientside.no_update;
 
-  /* Changes parts of the query without a visit: null or "" removes a part. */
-  function remember(parts) {
+  /* Changes parts of the query without a visit: null or "" removes a part. With `step` the browser's Back leads to
+     the address as it was before. */
+  function remember(parts, step) {
     const query = new URLSearchParams(window.location.search);
     for (const [name, value] of Object.entries(parts)) {
       if (value === null || value === undefined || value === "") query.delete(name);
       else query.set(name, value);
     }
     const text = query.toString();
-    window.history.replaceState(window.history.state, "", window.location.pathname + (text ? "?" + text : ""));
+    const address = window.location.pathname + (text ? "?" + text : "");
+    if (address === window.location.pathname + window.location.search) return nothing();
+    if (step) window.history.pushState({}, "", address);
+    else window.history.replaceState(window.history.state, "", address);
     return nothing();
   }
 
@@ -27,11 +31,32 @@
     say.timer = window.setTimeout(() => window.dash_clientside.set_props("notice", { children: "" }), 2500);
   }
 
+  /* The address as the server is asked for it. A step back tells of itself twice, through Dash and through the browser,
+     and between views of one page Dash may not notice it at all: so the browser's word counts, once. */
+  let asked = { text: null, at: 0 };
+
+  function where(again) {
+    const text = window.location.pathname + window.location.search;
+    if (!again && text === asked.text && performance.now() - asked.at < 300) return null;
+    asked = { text, at: performance.now() };
+    return { pathname: window.location.pathname, search: window.location.search };
+  }
+
+  window.addEventListener("popstate", () => {
+    const visit = where();
+    if (visit && window.dash_clientside.set_props) window.dash_clientside.set_props("visit", { data: visit });
+  });
+
   let arrived = false;
 
   /* Every file adds its own functions: which is loaded first does not matter. */
   const clientside = (window.dash_clientside = window.dash_clientside || {});
   clientside.expertscope = Object.assign(clientside.expertscope || {}, {
+    locate() {
+      const again = window.dash_clientside.callback_context.triggered.some((t) => t.prop_id === "page-reload.data");
+      return where(again) || nothing();
+    },
+
     arrive(page) {
       document.title = page.title;
       for (const link of document.querySelectorAll(".main-nav a")) {
@@ -54,11 +79,11 @@
       const clicked = window.dash_clientside.callback_context.triggered.some((t) => t.prop_id.endsWith("clickData"));
       if (clicked && click) parts.expert = click.points[0].y + "." + click.points[0].x;
       else if (!opened) parts.expert = null;
-      return remember(parts);
+      return remember(parts, true);
     },
 
     rememberTopics(prompts, layer) {
-      return remember({ prompts: prompts === "benign" ? null : prompts, layer: layer === "mean" ? null : layer });
+      return remember({ prompts: prompts === "benign" ? null : prompts, layer: layer === "mean" ? null : layer }, true);
     },
 
     rememberExperts(columns, filters) {

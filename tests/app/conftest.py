@@ -83,8 +83,8 @@ def show(call: Callable[..., dict[str, Any]]) -> Show:
     """The page at an address, as the JSON that the browser gets."""
 
     def visit(pathname: str, search: str = "") -> str:
-        values = {"address.pathname": pathname, "address.search": search}
-        return json.dumps(call("content.children", values, "address.pathname"), ensure_ascii=False)
+        values = {"visit.data": {"pathname": pathname, "search": search}}
+        return json.dumps(call("content.children", values, "visit.data"), ensure_ascii=False)
 
     return visit
 

@@ -180,8 +180,8 @@ def test_a_dense_model_is_refused_by_name(call: Call, services: Services, tmp_pa
 
 
 def test_the_form_opens_with_what_the_address_names(call: Call, services: Services, model: ModelInfo) -> None:
-    values = {"address.pathname": "/ui/runs/new", "address.search": "?kind=mask&experts=0%3A1%2C2%3A5&mode=mask_mean"}
-    page = str(call("content.children", values, "address.pathname"))
+    visit = {"pathname": "/ui/runs/new", "search": "?kind=mask&experts=0%3A1%2C2%3A5&mode=mask_mean"}
+    page = str(call("content.children", {"visit.data": visit}, "visit.data"))
     assert "'value': '0:1, 2:5'" in page
     assert "own own-mask" in page
     assert "'value': 'mask_mean'" in page

@@ -1,0 +1,107 @@
+/* How charts show the selection and change it. A figure says in its layout's meta what its marks are (app/figures):
+   "expert-cells" and "expert-dots" are experts, "topic-cells" and "topic-bars" topics, "topic-panels" one panel a topic. */
+(function () {
+  "use strict";
+  const INK = "#15181d";
+  const kindOf = (plot) => (plot.layout.meta || {}).lights;
+  const drawn = () => document.querySelectorAll(".graph-box .js-plotly-plot");
+  const selection = () => window.expertscope.selection;
+
+  /* A dark ring on a white one, which shows on every colour and in either theme. */
+  function ring(x0, x1, y0, y1, axes) {
+    const box = { type: "rect", x0, x1, y0, y1, xref: (axes && axes[0]) || "x", yref: (axes && axes[1]) || "y", name: "lit" };
+    return [{ ...box, line: { color: "#ffffff", width: 5 } }, { ...box, line: { color: INK, width: 2.5 } }];
+  }
+
+  function shapes(plot, own) {
+    const others = (plot.layout.shapes || []).filter((shape) => shape.name !== "lit");
+    const before = (plot.layout.shapes || []).length - others.length;
+    if (!own.length && !before) return;
+    window.Plotly.relayout(plot, { shapes: [...others, ...own] });
+  }
+
+  const paint = {
+    "expert-cells"(plot, state) {
+      const meta = plot.layout.meta, rows = meta.layers.map(String), reach = Math.max(0.5, meta.reach || 0.5);
+      const places = state.experts.map((place) => place.split(".")).filter(([layer]) => rows.includes(layer));
+      shapes(plot, places.flatMap(([layer, expert]) => ring(+expert - reach, +expert + reach, rows.indexOf(layer) - reach, rows.indexOf(layer) + reach)));
+    },
+
+    "expert-dots"(plot, state) {
+      const chosen = new Set(state.experts), any = chosen.size > 0;
+      const points = plot._fullData.map((trace, at) => [trace, at]).filter(([trace]) => trace.customdata && Array.isArray(trace.customdata[0]));
+      const found = points.map(([trace]) => (any ? trace.customdata.flatMap((one, row) => (chosen.has(one[0] + "." + one[1]) ? [row] : [])) : null));
+      if (points.length) window.Plotly.restyle(plot, { selectedpoints: found, "selected.marker.opacity": 1, "unselected.marker.opacity": 0.18 }, points.map(([, at]) => at));
+    },
+
+    "topic-cells"(plot, state) {
+      const names = (plot._fullData[0].x && Array.from(plot._fullData[0].x)) || [], at = names.indexOf(state.topic), end = names.length - 0.5;
+      shapes(plot, at < 0 ? [] : [...ring(-0.5, end, at - 0.5, at + 0.5), ...ring(at - 0.5, at + 0.5, -0.5, end)]);
+    },
+
+    "topic-bars"(plot, state) {
+      const trace = plot._fullData[0], names = Array.from(trace.y || []), at = names.indexOf(state.topic);
+      window.Plotly.restyle(plot, { selectedpoints: [at < 0 ? null : [at]], "unselected.marker.opacity": 0.35 }, [0]);
+    },
+
+    "topic-panels"(plot, state) {
+      const panels = plot.layout.meta.panels, at = panels.findIndex((panel) => panel.topic === state.topic);
+      const layers = plot.layout.meta.layers.map(String);
+      const experts = state.experts.map((place) => place.split(".")).filter(([layer]) => layers.includes(layer));
+      const dots = panels.flatMap(({ axes }) => experts.flatMap(([layer, expert]) => ring(+expert - 0.5, +expert + 0.5, layers.indexOf(layer) - 0.5, layers.indexOf(layer) + 0.5, axes)));
+      const across = plot.layout.meta.experts;
+      shapes(plot, [...(at < 0 ? [] : ring(-0.5, across - 0.5, -0.5, layers.length - 0.5, panels[at].axes)), ...dots]);
+    },
+  };
+
+  function light(plot, state) {
+    const kind = kindOf(plot);
+    if (kind && paint[kind] && plot._fullData) paint[kind](plot, state);
+  }
+
+  function clicked(plot, event) {
+    const point = event.points && event.points[0], kind = kindOf(plot), mouse = event.event || {};
+    if (!point) return;
+    const more = mouse.shiftKey || mouse.ctrlKey || mouse.metaKey;
+    if (kind === "expert-cells") pick(`${point.y}.${point.x}`, more);
+    if (kind === "expert-dots" && Array.isArray(point.customdata)) pick(point.customdata.slice(0, 2).join("."), more);
+    if (kind === "topic-cells") pickTopic(point.y);
+    if (kind === "topic-bars") pickTopic(point.y);
+    if (kind === "topic-panels") pickTopic(plot.layout.meta.panels[point.curveNumber].topic);
+  }
+
+  /* A click selects one expert, or lets go of it; with Shift, Ctrl or Cmd it is added to the others. */
+  function pick(place, more) {
+    const { experts } = selection().get();
+    if (more) selection().toggle(place);
+    else selection().set({ experts: experts.length === 1 && experts[0] === place ? [] : [place] });
+  }
+
+  const pickTopic = (topic) => selection().set({ topic: selection().get().topic === topic ? null : topic });
+
+  /* A brush selects the experts in it; an empty one nothing. */
+  function brushed(plot, event) {
+    if (!event || kindOf(plot) !== "expert-dots") return;
+    const places = event.points.filter((point) => Array.isArray(point.customdata)).map((point) => point.customdata.slice(0, 2).join("."));
+    window.Plotly.relayout(plot, { selections: [] });
+    selection().set({ experts: [...new Set(places)] });
+  }
+
+  document.addEventListener("expertscope:chart", ({ detail: plot }) => {
+    plot.on("plotly_click", (event) => clicked(plot, event));
+    plot.on("plotly_selected", (event) => brushed(plot, event));
+    let painted = kindOf(plot) ? plot._fullData : null;
+    plot.on("plotly_afterplot", () => {
+      // A callback drew the figure anew, and what was lit went with the old one.
+      if (kindOf(plot) && plot._fullData !== painted && !(plot.layout.shapes || []).some((shape) => shape.name === "lit")) {
+        painted = plot._fullData;
+        window.requestAnimationFrame(() => light(plot, selection().get()));
+      }
+    });
+    light(plot, selection().get());
+  });
+
+  document.addEventListener("expertscope:selection", ({ detail }) => {
+    for (const plot of drawn()) if (plot._fullLayout) light(plot, detail);
+  });
+})();
