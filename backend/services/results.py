@@ -3,7 +3,7 @@ every number comes from the stored report or the stored routing table."""
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,7 @@ from backend.services.expert_table import ExpertTable
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
 from backend.services.experts_page import ExpertsPage, Filters, Order, select_rows
 from backend.services.layer_counts import LayerCounts
+from backend.services.leading_experts import LeadingExpert, leading_experts
 from backend.services.paging import offset_cursor, offset_of
 from backend.services.records import ExpertView, Heatmap, Page, Pairs, PromptUse, TopicDistances
 from backend.services.run_rows import find
@@ -200,9 +201,15 @@ class Results:
         places = np.searchsorted(np.array(table.layers), columns["layer"])
         return table.cells("lift", topic_group(topic))[places, columns["expert"]].astype(np.float64)
 
-    def agreement(self, run_id: str) -> RankAgreement:
-        """How far the criteria rank the experts alike."""
-        return self._agreement(run_id)
+    def leading_experts(
+        self, run_id: str, criteria: Sequence[str], selected: Collection[tuple[int, int]] = ()
+    ) -> list[LeadingExpert]:
+        """The flagged and the `selected` experts, and those that any of `criteria` puts first, with their ranks."""
+        return leading_experts(self._experts(run_id), tuple(criteria), selected)
+
+    def agreement(self, run_id: str, criteria: Sequence[str]) -> RankAgreement:
+        """How far some criteria rank the experts alike."""
+        return self._agreement(run_id, tuple(criteria))
 
     def expert(self, run_id: str, layer: int, expert: int) -> ExpertView:
         """All that is known of one expert. Raises NotFoundError for one that the model does not have."""
@@ -265,9 +272,9 @@ class Results:
             counts = PromptCounts.from_bytes(_result(session, run_id).counts)
         return LayerCounts.of(layer, self._table(run_id), counts)
 
-    def _read_agreement(self, run_id: str) -> RankAgreement:
+    def _read_agreement(self, run_id: str, criteria: tuple[str, ...]) -> RankAgreement:
         table = self._experts(run_id)
-        return rank_agreement({name: table.columns[f"score_{name}"] for name in table.criteria})
+        return rank_agreement({name: table.columns[f"score_{name}"] for name in criteria})
 
 
 def _result(session: Session, run_id: str) -> RunResultRow:
