@@ -220,6 +220,31 @@ def expert_finding(row: Mapping[str, Any], lifts: Sequence[Any]) -> str:
     return f"{name} {_role(row)}{_favourite(lifts)}."
 
 
+def null_note(row: Mapping[str, Any]) -> str:
+    """What the picture of an effect over its null shows, and how many of the null do as much."""
+    null, p = row.get("null"), row.get("p_value")
+    together = row.get("how") == "in a set"
+    own = (
+        "The effect is what this expert adds to the flagged set; its null is of sets like that one, and the "
+        "other numbers "
+        "are of it ablated alone."
+    )
+    if not null:
+        return own if together else "No other expert could stand beside it."
+    if null.get("values"):
+        shown = (
+            f"Each grey dot is one of {null['n']} random {'sets' if together else 'experts'} like it in layer and load."
+        )
+    else:
+        shown = f"The band is the mean ± 2 standard deviations of {null['n']} random experts like it in layer and load."
+    if together:
+        return f"{shown} {own}"
+    as_much = round(p * (null["n"] + 1)) - 1 if p is not None else None
+    return (
+        shown if as_much is None else f"{shown} {as_much or 'None'} of them {'does' if as_much == 1 else 'do'} as much."
+    )
+
+
 def _role(row: Mapping[str, Any]) -> str:
     if row["flagged"]:
         return "carries refusal together with others" if row.get("how") == "in a set" else "carries refusal"

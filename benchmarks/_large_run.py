@@ -42,7 +42,7 @@ class Size:
     flagged: int = 3
 
 
-def make_folder(folder: Path, template: Mapping[str, Any], size: Size = Size(), seed: int = 0) -> str:  # noqa: B008
+def make_folder(folder: Path, template: Mapping[str, Any], size: Size = Size(), seed: int = 0) -> str:
     """Store the run in a new database at `folder` and return its id. `template` is a real audit's report."""
     services = open_services(Settings(data_dir=folder))
     try:
@@ -241,7 +241,9 @@ def _row(
         "evidence": {**like["evidence"], "correlated": scale[0] > 2, "stable": scale[1] > 2},
         "scores": scores,
         "details": {name: 0.5 * abs(scale[wide + i]) / 3 for i, name in enumerate(like["details"])},
-        **{q: {g: cells[f"{q}.{g}"][index] for g in ("all", "harmful", "benign")} for q in ("frequency", "probability")},
+        **{
+            q: {g: cells[f"{q}.{g}"][index] for g in ("all", "harmful", "benign")} for q in ("frequency", "probability")
+        },
         "lift": cells["lift"][index],
         "topic": {"name": TOPICS[cells["favourite"][index]], "lift": cells["favourite_lift"][index]},
         "difference": cells["difference"][index],

@@ -58,8 +58,8 @@ def grid(
     options: Mapping[str, Any] | None = None,
     **grid_props: Any,
 ) -> Component:
-    """A sortable, filterable grid; without `height` it is as tall as its rows. Without `rows` it asks for them as it shows
-    them."""
+    """A sortable, filterable grid; without `height` it is as tall as its rows. Without `rows` it asks for them as it
+    shows them."""
     settings = {
         "theme": {"function": _THEME},
         "domLayout": "normal" if height else "autoHeight",

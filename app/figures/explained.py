@@ -1,4 +1,5 @@
-"""What explains each expert's use: η² of topic against η² of harm, one dot an expert, or shades where they are very many."""
+"""What explains each expert's use: η² of topic against η² of harm, one dot an expert, or shades where they are very
+many."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +22,8 @@ Numbers = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class ExplainedPoints:
-    """The experts that get a dot, and where the `rest` others lie: `density` [harm, topic] counts them in even bins from 0
-    to 1 on both axes."""
+    """The experts that get a dot, and where the `rest` others lie: `density` [harm, topic] counts them in even bins
+    from 0 to 1 on both axes."""
 
     layer: Numbers
     expert: Numbers

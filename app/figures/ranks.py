@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import plotly.graph_objects as go
 
@@ -34,26 +34,47 @@ def rank_lines(experts: Sequence[Ranked], criteria: Sequence[str], everyone: int
     """
     columns = ["audit's ranking", *criteria]
     order = sorted(experts, key=lambda one: (one.selected, one.flagged))  # those that matter are drawn last, on top
-    chart = figure(*(_line(one, columns) for one in order), height=360)
-    for at in range(len(columns)):
-        chart.add_vline(x=at, line={"color": clear(NULL, 0.35), "width": 1}, layer="below")
-    for one, height in _labels([one for one in experts if one.flagged or one.selected]):
-        chart.add_annotation(
-            x=len(columns) - 1, y=height, text=one.name, showarrow=False, xanchor="left", xshift=10,
-            font={"color": INK_2 if one.selected else _colour(one), "size": 12},
-        )  # fmt: skip
+    named = _labels([one for one in experts if one.flagged or one.selected])
+    return figure(
+        *(_line(one, columns) for one in order),
+        height=360,
+        xaxis={
+            "tickmode": "array",
+            "tickvals": [*range(len(columns))],
+            "ticktext": columns,
+            "side": "top",
+            "tickangle": 0,
+            "range": [-0.2, len(columns) - 0.8],
+        },
+        yaxis=_rank_axis(everyone),
+        margin={"r": 80, "t": 40},
+        shapes=[_rule(at) for at in range(len(columns))],
+        annotations=[_name(one, height, len(columns) - 1) for one, height in named],
+    )
+
+
+def _rank_axis(everyone: int) -> dict[str, Any]:
     ticks = [10**power for power in range(1 + int(math.log10(max(everyone, 1))))]
-    ticks += [] if ticks[-1] == everyone else [everyone]
-    chart.update_xaxes(
-        tickmode="array", tickvals=[*range(len(columns))], ticktext=columns, side="top", tickangle=0,
-        range=[-0.2, len(columns) - 0.3],
-    )  # fmt: skip
-    chart.update_yaxes(
-        type="log", title_text="rank", tickmode="array", tickvals=ticks, ticktext=[f"{tick:,}" for tick in ticks],
-        range=[math.log10(_BOTTOM * max(everyone, 2)), -0.12], showgrid=True,
-    )  # fmt: skip
-    chart.update_layout(margin={"r": 72, "t": 40}, meta={"lights": "expert-lines"})
-    return chart
+    ticks += [] if everyone < 2 * ticks[-1] else [everyone]
+    return {
+        "type": "log",
+        "title": {"text": "rank"},
+        "tickmode": "array",
+        "tickvals": ticks,
+        "ticktext": [f"{tick:,}".replace(",", "\u202f") for tick in ticks],
+        "range": [math.log10(_BOTTOM * max(everyone, 2)), -0.12],
+        "showgrid": True,
+    }
+
+
+def _rule(at: int) -> dict[str, Any]:
+    line = {"color": clear(NULL, 0.35), "width": 1}
+    return {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "layer": "below", "line": line}
+
+
+def _name(one: Ranked, height: float, right: int) -> dict[str, Any]:
+    place = {"x": right, "y": height, "showarrow": False, "xanchor": "left", "xshift": 10}
+    return {**place, "text": f"<b>{one.name}</b>" if one.selected else one.name, "font": {"color": INK_2, "size": 12}}
 
 
 def _line(one: Ranked, columns: Sequence[str]) -> go.Scatter:

@@ -38,7 +38,10 @@ def show(services: Services, visit: Visit) -> View:
     layer, expert = visit.params["layer"], visit.params["expert"]
 
     def build(finished: Finished) -> Component:
-        table, view = services.results.expert_table(finished.run.id), services.results.expert(finished.run.id, layer, expert)
+        table, view = (
+            services.results.expert_table(finished.run.id),
+            services.results.expert(finished.run.id, layer, expert),
+        )
         return _expert(finished, table, view)
 
     return run_view(services, visit, "experts", build, crumb=formats.place(layer, expert))
@@ -52,13 +55,15 @@ def _expert(finished: Finished, table: ExpertTable, view: ExpertView) -> Compone
     return html.Div(
         [
             html.Div(
-                [html.H1(wording.expert_finding(row, view.by_topic)), _neighbours(finished, table, row)], className="spread"
+                [
+                    html.H1(wording.expert_finding(row, view.by_topic)),
+                    html.Div([_select(row), _neighbours(finished, table, row)], className="row"),
+                ],
+                className="spread",
             ),
             html.Div(
                 [
-                    html.Div(
-                        [_evidence(finished.run, row), _criteria(table, row)], className="stack-3"
-                    ),
+                    html.Div([_evidence(finished.run, row), _criteria(table, row)], className="stack-3"),
                     html.Div([_effect(finished, row), _topics(finished, view), _windows(view)], className="stack-3"),
                 ],
                 className="columns",
@@ -75,6 +80,17 @@ def _expert(finished: Finished, table: ExpertTable, view: ExpertView) -> Compone
             _prompts(finished.run.id, view),
         ],
         className="stack-3",
+    )
+
+
+def _select(row: Mapping[str, Any]) -> Component:
+    """Puts the expert among those that every view of the run shows, or takes it out again."""
+    place = f"{row['layer']}.{row['expert']}"
+    pressed = aria(
+        pressed="false", label=f"Select {formats.place(row['layer'], row['expert'])} in every view of this run"
+    )
+    return html.Button(
+        "Select", type="button", className="button quiet", **{"data-select": f"expert:{place}"}, **pressed
     )
 
 
@@ -123,14 +139,9 @@ def _effect(finished: Finished, row: Mapping[str, Any]) -> Component:
     ]
     if (ablation.get("refusal") or {}).get("estimate") is not None:
         stats.append(stat("Refusal lost when ablated", rate(ablation["refusal"]), "refusal_lost"))
-    text = f"Effect {formats.interval(effect, 'nats')} against the band of matched random experts"
+    text = f"Effect {formats.interval(effect, 'nats')} against matched random experts"
     chart = graph(effect_against_null(effect, row.get("null"), row["flagged"]), "effect", text)
-    note = None
-    if row.get("how") == "in a set":
-        note = html.P(
-            "The effect is what this expert adds to the flagged set; the other numbers are of it ablated alone.",
-            className="dim small",
-        )
+    note = html.P(wording.null_note(row), className="dim small")
     return html.Section([title, chart, note, html.Div(stats, className="stats")], className="stack-2")
 
 

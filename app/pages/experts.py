@@ -1,7 +1,7 @@
 """/ui/runs/{id}/experts: where the criteria agree on experts, and every expert in a sortable, filterable table.
 
-Order and filters stand in the address, as does the selection that all pages of a run share: its experts are lit here, and
-its topic is a column.
+Order and filters stand in the address, as does the selection that all pages of a run share: its experts are lit here,
+and its topic is a column.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,9 @@ def _experts(services: Services, finished: Finished, visit: Visit) -> Component:
     asked = {"run": run_id, "criteria": criteria, "topic": topic}
     return html.Div(
         [
-            html.Div([html.H1(wording.flagged_finding(finished.flagged, len(table))), _links(finished)], className="spread"),
+            html.Div(
+                [html.H1(wording.flagged_finding(finished.flagged, len(table))), _links(finished)], className="spread"
+            ),
             _ranks(services, finished, criteria, selected),
             html.Section(
                 [
@@ -86,7 +88,8 @@ def _ranks(services: Services, finished: Finished, criteria: Sequence[str], sele
     leading = services.results.leading_experts(run_id, criteria, selected.experts)
     text = f"Rank of {len(leading)} experts by each of {len(criteria)} criteria; the table below has every rank"
     caption = (
-        f"{formats.plural(len(leading), 'expert')} of {formats.count(finished.experts_count)}: flagged, selected, and the "
+        f"{formats.plural(len(leading), 'expert')} of {formats.count(finished.experts_count)}: flagged, "
+        f"selected, and the "
         "three that each criterion ranks highest. Lines that stay together are criteria that agree."
     )
     return html.Section(
@@ -198,7 +201,9 @@ def register(bind: Binder) -> None:
         State("experts-drawn", "data"),
         prevent_initial_call=True,
     )
-    def light(selection: dict[str, Any] | None, asked: dict[str, Any] | None, drawn: list[list[int]]) -> tuple[Any, Any]:
+    def light(
+        selection: dict[str, Any] | None, asked: dict[str, Any] | None, drawn: list[list[int]]
+    ) -> tuple[Any, Any]:
         chosen = [[*place] for place in Selection.of({"sel": ",".join((selection or {}).get("experts", ()))}).experts]
         if not asked or chosen == drawn:
             return no_update, no_update

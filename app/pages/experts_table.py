@@ -1,5 +1,5 @@
-"""The table of experts: its columns, and the rows of the part that is on show. The page `experts` puts it up and asks for
-rows as somebody scrolls, sorts and filters; which rows those are is the service's business."""
+"""The table of experts: its columns, and the rows of the part that is on show. The page `experts` puts it up and asks
+for rows as somebody scrolls, sorts and filters; which rows those are is the service's business."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,9 @@ def columns(run_id: str, table: ExpertTable, criteria: Sequence[str], topic: str
         {"field": "benign", "headerName": "f benign", **NUMBER, **SHARE, "width": 104, "headerClass": "benign"},
     ]
     field, _, direction = sort.partition(".")
-    return [{**one, "sort": direction} if one["field"] == field and direction in ("asc", "desc") else one for one in found]
+    return [
+        {**one, "sort": direction} if one["field"] == field and direction in ("asc", "desc") else one for one in found
+    ]
 
 
 def _first(run_id: str) -> list[Column]:
@@ -61,7 +63,14 @@ def _evidence() -> list[Column]:
 
 def _topic_lift(topic: str) -> Column:
     times = {"valueFormatter": {"function": "times(params.value)"}}
-    return {"field": TOPIC_LIFT, "headerName": f"lift, {topic}", **NUMBER, **times, "width": 132, "headerClass": "topic"}
+    return {
+        "field": TOPIC_LIFT,
+        "headerName": f"lift, {topic}",
+        **NUMBER,
+        **times,
+        "width": 132,
+        "headerClass": "topic",
+    }
 
 
 def _criterion(table: ExpertTable, name: str) -> Column:
@@ -97,7 +106,7 @@ def rows(
 
 
 def _row(table: ExpertTable, place: int, row: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in row.items() if value == value}  # noqa: PLR0124 - NaN is not itself
+    kept = {name: value for name, value in row.items() if value == value}
     effect = {end: kept.pop(f"effect_{end}", None) for end in ("low", "high")} | {"estimate": kept.get("effect")}
     mean, sd = kept.pop("null_mean", None), kept.pop("null_sd", None)
     kept["name"] = table.names[place]

@@ -1,4 +1,5 @@
-"""The experts of one report, apart from the rest of it: columns to sort and filter by, and the rows as they were written.
+"""The experts of one report, apart from the rest of it: columns to sort and filter by, and the rows as they were
+written.
 
 `Results` reads it and `stored_result` writes it. A model with 94 layers of 512 experts has 48,128 rows of some ninety
 numbers; as nested dictionaries they take seconds to unpack and hundreds of megabytes to keep, and a page shows a
@@ -45,9 +46,9 @@ Column = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class ExpertTable:
-    """`columns` [experts] in the report's order: those of `_INTEGERS` (int32), `flagged` (bool), `rungs` (uint8, one bit
-    for each passed rung, the first the lowest), `in_set` (bool), those of `_NUMBERS`, and for each of `criteria` its
-    `score_NAME` and `rank_NAME` (int32; 1 for the highest score, 0 without one). `blocks` are the rows themselves.
+    """`columns` [experts] in the report's order: those of `_INTEGERS` (int32), `flagged` (bool), `rungs` (uint8, one
+    bit for each passed rung, the first the lowest), `in_set` (bool), those of `_NUMBERS`, and for each of `criteria`
+    its `score_NAME` and `rank_NAME` (int32; 1 for the highest score, 0 without one). `blocks` are the rows themselves.
     """
 
     columns: Mapping[str, Column]
@@ -64,9 +65,7 @@ class ExpertTable:
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> "ExpertTable":
         """From a report's `experts`. Raises ValueError for a NaN, which is a mistake of the analysis."""
         criteria = tuple(dict.fromkeys(name for row in rows for name in row["scores"]))
-        columns: dict[str, Column] = {
-            name: np.array([row[name] for row in rows], dtype=np.int32) for name in _INTEGERS
-        }
+        columns: dict[str, Column] = {name: np.array([row[name] for row in rows], dtype=np.int32) for name in _INTEGERS}
         columns["flagged"] = np.array([row["flagged"] for row in rows], dtype=np.bool_)
         columns["in_set"] = np.array([row.get("how") == "in a set" for row in rows], dtype=np.bool_)
         columns["rungs"] = np.array([_mask(row["evidence"]) for row in rows], dtype=np.uint8)

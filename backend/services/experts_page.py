@@ -1,5 +1,5 @@
-"""Sorts and filters the experts of one run, and cuts out the few rows that a table shows. Pure functions over the columns
-of `ExpertTable`; `Results.experts_page` calls them.
+"""Sorts and filters the experts of one run, and cuts out the few rows that a table shows. Pure functions over the
+columns of `ExpertTable`; `Results.experts_page` calls them.
 
 The order and the filter are spelt as the grid spells them, since they come from it and from the address; what is not
 understood is refused by name. An expert without a value stands last whatever the direction, and passes no filter but
@@ -59,8 +59,8 @@ def select_rows(
     table: ExpertTable, start: int, end: int, order: Sequence[Order], filters: Filters, extra: Mapping[str, Values]
 ) -> ExpertsPage:
     """Rows `start` up to `end` of those that pass all of `filters`, in `order`; the report's order decides between
-    equal ones. `extra` are columns [experts] beside the table's own. Raises InputError for a column, a filter or a bound
-    that does not exist.
+    equal ones. `extra` are columns [experts] beside the table's own. Raises InputError for a column, a filter or a
+    bound that does not exist.
     """
     passing = np.ones(len(table), dtype=np.bool_)
     for column, model in filters.items():

@@ -48,9 +48,10 @@ Answers = list[Answer]
 class Results:
     """Reads results. Every method raises NotFoundError for an unknown run, ConflictError for one without a result.
 
-    A result never changes once it is there, so what pages ask for again and again stays unpacked: the last few summaries,
-    expert tables, routing tables and layers. What comes back is shared; nobody may change it. `report` is made anew each
-    time: with 48,000 experts it takes seconds and hundreds of megabytes, and nothing that is shown needs it whole.
+    A result never changes once it is there, so what pages ask for again and again stays unpacked: the last few
+    summaries, expert tables, routing tables and layers. What comes back is shared; nobody may change it. `report` is
+    made anew each time: with 48,000 experts it takes seconds and hundreds of megabytes, and nothing that is shown
+    needs it whole.
     """
 
     def __init__(self, database: Database) -> None:

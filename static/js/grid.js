@@ -32,7 +32,7 @@
   function ordinal(n) {
     const tens = n % 100;
     const ending = tens >= 10 && tens <= 20 ? "th" : { 1: "st", 2: "nd", 3: "rd" }[n % 10] || "th";
-    return n + ending;
+    return String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f") + ending;
   }
 
   function span(name, style) {
