@@ -46,8 +46,8 @@ class ExplainedPoints:
             dots = np.unique(np.concatenate([known[halves[0]], known[halves[1]], np.flatnonzero(columns["flagged"])]))
         rest = np.setdiff1d(known, dots)
         density = np.histogram2d(harm[rest], topic[rest], bins=_BINS, range=((0, 1), (0, 1)))[0]
-        named = (columns[name][dots] for name in ("layer", "expert"))
-        return cls(*named, topic[dots], harm[dots], columns["flagged"][dots], density, len(rest))
+        layer, expert, flagged = (columns[name][dots] for name in ("layer", "expert", "flagged"))
+        return cls(layer, expert, topic[dots], harm[dots], flagged, density, len(rest))
 
 
 def explained_scatter(points: ExplainedPoints, chance: Mapping[str, float]) -> go.Figure:

@@ -116,7 +116,7 @@ def _grid(finished: Finished, table: ExpertTable, asked: Mapping[str, Any], visi
         "maxConcurrentDatasourceRequests": 2,
         "infiniteInitialRowCount": min(table_of.BLOCK, len(table)),
         "maxBlocksInCache": 40,
-        "blockLoadDebounceMillis": 40,
+        "blockLoadDebounceMillis": 20,
         "rowBuffer": 12,
         "suppressCellFocus": False,
         "rowClassRules": RULES,

@@ -3,6 +3,7 @@ selections of 600 prompts in 94 layers of 512 experts are 350 megabytes. `Result
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ class LayerCounts:
 
     def to_bytes(self) -> bytes:
         pairs = self.coactivation
-        arrays = {"counts": _narrow(self.counts.counts), "tokens": self.counts.tokens}
+        arrays: dict[str, npt.NDArray[Any]] = {"counts": _narrow(self.counts.counts), "tokens": self.counts.tokens}
         if pairs is not None:
             arrays |= {"pairs": _narrow(pairs.pairs), "pair_tokens": pairs.tokens}
         return pack(arrays, {"prompt_ids": self.counts.prompt_ids})
