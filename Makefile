@@ -50,7 +50,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 bench: $(STAMP)
-	@for name in capture recovery criteria statistics coverage tuning_cost; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit 1; done
+	@for name in capture recovery criteria statistics coverage tuning_cost dashboard; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit 1; done
 
 # Two hours on two cores; may be cut off and taken up again.
 seeds: $(STAMP)

@@ -158,12 +158,11 @@ def confounded(report: Report) -> bool:
     return bool(report.get("verdict", {}).get("confounded"))
 
 
-def flagged_finding(report: Report) -> str:
-    """How many experts carry refusal, and out of how many."""
-    flagged, everyone = flagged_places(report), len(report["experts"])
+def flagged_finding(flagged: Sequence[Mapping[str, Any]], everyone: int) -> str:
+    """How many experts carry refusal, and out of how many. `flagged` are the flagged experts' rows of the report."""
     if not flagged:
         return f"No expert of {formats.count(everyone)} was found to carry refusal"
-    if any(row.get("how") == "in a set" for row in report["experts"] if row["flagged"]):
+    if any(row.get("how") == "in a set" for row in flagged):
         return f"{len(flagged)} of {formats.count(everyone)} experts carry refusal together"
     verb = "carries" if len(flagged) == 1 else "carry"
     return f"{len(flagged)} of {formats.count(everyone)} experts {verb} refusal"
@@ -219,6 +218,31 @@ def expert_finding(row: Mapping[str, Any], lifts: Sequence[Any]) -> str:
     """One sentence on what an expert does: its part in refusal, then the topics that use it most."""
     name = formats.place(row["layer"], row["expert"])
     return f"{name} {_role(row)}{_favourite(lifts)}."
+
+
+def null_note(row: Mapping[str, Any]) -> str:
+    """What the picture of an effect over its null shows, and how many of the null do as much."""
+    null, p = row.get("null"), row.get("p_value")
+    together = row.get("how") == "in a set"
+    own = (
+        "The effect is what this expert adds to the flagged set; its null is of sets like that one, and the "
+        "other numbers "
+        "are of it ablated alone."
+    )
+    if not null:
+        return own if together else "No other expert could stand beside it."
+    if null.get("values"):
+        shown = (
+            f"Each grey dot is one of {null['n']} random {'sets' if together else 'experts'} like it in layer and load."
+        )
+    else:
+        shown = f"The band is the mean ± 2 standard deviations of {null['n']} random experts like it in layer and load."
+    if together:
+        return f"{shown} {own}"
+    as_much = round(p * (null["n"] + 1)) - 1 if p is not None else None
+    return (
+        shown if as_much is None else f"{shown} {as_much or 'None'} of them {'does' if as_much == 1 else 'do'} as much."
+    )
 
 
 def _role(row: Mapping[str, Any]) -> str:

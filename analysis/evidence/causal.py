@@ -30,11 +30,13 @@ SELECTIVE = 1 / 3
 
 @dataclass(frozen=True)
 class NullSummary:
-    """The matched null of one test: mean and sd of its margin losses in nats, over `n` different sets."""
+    """The matched null of one test: mean and sd of its margin losses in nats, over `n` different sets; `values` are the
+    losses one by one."""
 
     mean: float
     sd: float
     n: int
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,5 +123,8 @@ def excess_p(
 def _summary(null: Effects) -> NullSummary:
     means = null.margin.mean(1, dtype=np.float64)
     return NullSummary(
-        float(means.mean()) if len(means) else 0.0, float(means.std(ddof=1)) if len(means) > 1 else 0.0, len(means)
+        float(means.mean()) if len(means) else 0.0,
+        float(means.std(ddof=1)) if len(means) > 1 else 0.0,
+        len(means),
+        tuple(means.tolist()),
     )

@@ -42,6 +42,8 @@ from analysis.statistics import Interval, gini, m80
 
 SCHEMA = "expertscope.report/1"
 GROUPS = ("all", "harmful", "benign")
+DIGITS = 6
+"""Significant figures of the values of a null: a picture needs no more."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ def _expert(audited: Audited, ladder: ExpertEvidence) -> dict[str, Any]:
         | expert_shares(audited.routing, cell),
         "effect": _interval(ladder.effect),
         "ablation": None if test is None else {"margin": test.margin.as_dict(), "refusal": test.refusal.as_dict()},
-        "null": _null(judged),
+        "null": _null(judged, one_by_one=ladder.flagged or ladder.expert in audited.findings.suspects),
         "p_value": None if judged is None else judged.p_value,
         "q_value": None if judged is None else judged.q_value,
         "selectivity": None if judged is None else _number(judged.off_target),
@@ -245,7 +247,7 @@ def _flagged(audited: Audited, ladders: list[ExpertEvidence]) -> dict[str, Any]:
         "experts": sorted([one.expert.layer, one.expert.expert] for one in ladders if one.flagged),
         "effect": _interval(together.margin if together else None),
         "refusal_loss": _interval(together.refusal if together else None),
-        "null": _null(together),
+        "null": _null(together, one_by_one=True),
         "p_value": together.p_value if together else None,
         "selectivity": _number(together.off_target) if together else None,
         "reroute": None if rerouted is None else {"margin": rerouted[0].as_dict(), "refusal": rerouted[1].as_dict()},
@@ -273,11 +275,13 @@ def _known_reasons(audited: Audited) -> dict[str, str]:
     return reasons
 
 
-def _null(test: CausalTest | None) -> dict[str, float | int] | None:
-    """The matched null, where it has a spread."""
+def _null(test: CausalTest | None, *, one_by_one: bool) -> dict[str, Any] | None:
+    """The matched null, where it has a spread; `one_by_one` with the loss of each of its sets, for the few that
+    matter."""
     if test is None or test.null.n < 2:
         return None
-    return {"mean": test.null.mean, "sd": test.null.sd, "n": test.null.n}
+    found: dict[str, Any] = {"mean": test.null.mean, "sd": test.null.sd, "n": test.null.n}
+    return found | {"values": [float(f"{value:.{DIGITS}g}") for value in test.null.values]} if one_by_one else found
 
 
 def _interval(interval: Interval | None) -> dict[str, float | int | None] | None:

@@ -1,5 +1,6 @@
 """Intervals, tests and scores over arrays of numbers. Knows nothing of models or prompts beyond their shapes."""
 
+from analysis.statistics.agreement import RankAgreement, rank_agreement
 from analysis.statistics.bootstrap import (
     IntervalColumns,
     cluster_bootstrap,
@@ -40,6 +41,7 @@ __all__ = [
     "ClusterPairs",
     "Interval",
     "IntervalColumns",
+    "RankAgreement",
     "Topics",
     "TwoWay",
     "benjamini_hochberg",
@@ -61,6 +63,7 @@ __all__ = [
     "predictive_p",
     "prompts_for_difference",
     "prompts_for_rate",
+    "rank_agreement",
     "rate_half_width",
     "ratio_of_means",
     "rogan_gladen",

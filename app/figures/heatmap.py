@@ -69,20 +69,20 @@ def heatmap(
         hovertemplate=f"layer %{{y}} · expert %{{x}}<br>{label} <b>%{{z:.3f}}</b>{suffix}<extra></extra>",
         colorbar=_colour_bar(),
     )
-    chart = figure(trace, height=_height(len(layers), len(experts)))
-    chart.update_xaxes(_expert_axis(experts))
-    chart.update_yaxes(_layer_axis(layers))
     rows = {layer: row for row, layer in enumerate(layers)}
-    chart.update_layout(margin={"l": 56, "r": 8, "t": 48, "b": 48})
-    if holes:
-        chart.update_layout(plot_bgcolor=MISSING)
     reach = max(0.5, _RING / _cell(len(experts)))
     rings = [_outlines(rows[layer], expert, reach) for layer, expert in flagged if layer in rows]
-    chart.update_layout(
+    # All at once: each update of a figure that stands costs as much as making it, and this one is drawn at every click.
+    return figure(
+        trace,
+        height=_height(len(layers), len(experts)),
+        xaxis=_expert_axis(experts),
+        yaxis=_layer_axis(layers),
+        margin={"l": 56, "r": 8, "t": 48, "b": 48},
         shapes=[shape for ring in rings for shape in ring],
         meta={"lights": "expert-cells", "layers": [*layers], "reach": reach},
+        **({"plot_bgcolor": MISSING} if holes else {}),
     )
-    return chart
 
 
 def _lift_colours(top: float) -> list[tuple[float, str]]:

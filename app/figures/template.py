@@ -52,9 +52,9 @@ TEMPLATE = go.layout.Template(
 )
 
 
-def figure(*traces: object, height: int) -> go.Figure:
-    """A figure of `height` pixels in the house template."""
-    return go.Figure(data=list(traces), layout={"template": TEMPLATE, "height": height})
+def figure(*traces: object, height: int, **layout: object) -> go.Figure:
+    """A figure of `height` pixels in the house template, with whatever else its layout says."""
+    return go.Figure(data=list(traces), layout={"template": TEMPLATE, "height": height, **layout})
 
 
 def clear(colour: str, opacity: float) -> str:

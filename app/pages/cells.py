@@ -87,7 +87,9 @@ def draw(run_id: str, cells: Heatmap, flagged: Sequence[Sequence[int]], choice: 
 def _largest(run_id: str, cells: Heatmap) -> list[Component]:
     """The cells that stand out most, as links: by size, and for a difference by its distance from 0."""
     size = np.nan_to_num(np.abs(cells.values), nan=-1.0)
-    best = np.argsort(-size, axis=None, kind="stable")[:MOST]
+    least = np.partition(size, -MOST, axis=None)[-MOST] if size.size > MOST else -1.0
+    among = np.flatnonzero(size >= least)  # few, so that not all cells need to be put in order
+    best = among[np.argsort(-size.ravel()[among], kind="stable")][:MOST]
     places = [np.unravel_index(index, size.shape) for index in best if size.flat[index] >= 0]
     return [
         html.Li(

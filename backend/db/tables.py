@@ -166,16 +166,32 @@ class RunEventRow(Base):
 
 
 class RunResultRow(Base):
-    """The documents of a finished run: report.json (zstd), certificate, routing table and per-prompt counts."""
+    """The documents of a finished audit: report.json without its experts (zstd), the experts, certificate and routing
+    table. What is large is read when it is asked for.
+
+    A row from before `experts` came has it null: its report is whole, its `counts` hold the selections per prompt and
+    its routing table the co-activation, which otherwise stand in `run_layers`.
+    """
 
     __tablename__ = "run_results"
 
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
-    report: Mapped[bytes]
+    report: Mapped[bytes] = mapped_column(deferred=True)
     certificate: Mapped[dict[str, Any]]
-    routing: Mapped[bytes]
-    counts: Mapped[bytes]
+    routing: Mapped[bytes] = mapped_column(deferred=True)
+    counts: Mapped[bytes] = mapped_column(deferred=True)
     created: Mapped[datetime]
+    experts: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+
+
+class RunLayerRow(Base):
+    """What a finished audit counted in one layer: selections per prompt, and co-activation where there is any."""
+
+    __tablename__ = "run_layers"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    layer: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cells: Mapped[bytes]
 
 
 class RunDocumentRow(Base):

@@ -21,11 +21,15 @@ from analysis.prompts import Prompt, PromptSet
 from analysis.result import Answer
 from analysis.routing.coactivation import Partner
 from analysis.routing.vocabulary import TokenUse
+from analysis.statistics import RankAgreement
 from backend.db import Database, migrate
 from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.documents import Documents
+from backend.services.expert_table import ExpertTable
+from backend.services.experts_page import ExpertsPage, Order
 from backend.services.judges import Judges
+from backend.services.leading_experts import LeadingExpert
 from backend.services.models import Models
 from backend.services.prompt_sets import PromptSets
 from backend.services.records import (
@@ -126,18 +130,22 @@ __all__ = [
     "Documents",
     "EventKind",
     "ExpertScopeError",
+    "ExpertTable",
     "ExpertView",
+    "ExpertsPage",
     "Fault",
     "Heatmap",
     "ImportedLabels",
     "InputError",
     "JudgeInfo",
     "Judges",
+    "LeadingExpert",
     "ModelError",
     "ModelInfo",
     "Models",
     "NewRun",
     "NotFoundError",
+    "Order",
     "Page",
     "Pairs",
     "Partner",
@@ -149,6 +157,7 @@ __all__ = [
     "PromptSetInfo",
     "PromptSets",
     "PromptUse",
+    "RankAgreement",
     "Resolution",
     "Results",
     "ReviewItem",

@@ -54,3 +54,17 @@ def _decode(cursor: str) -> tuple[datetime, str]:
     except (binascii.Error, ValueError, TypeError) as fault:
         raise InputError("cursor is not one that a list gave out: take it from 'next'", field="cursor") from fault
     return moment, row_id
+
+
+def offset_cursor(offset: int) -> str:
+    """The cursor of a list that never changes, which a place in it is enough for."""
+    return f"o{offset}"
+
+
+def offset_of(cursor: str | None) -> int:
+    """The inverse of `offset_cursor`; 0 for none. Raises InputError for a cursor that it did not make."""
+    if cursor is None:
+        return 0
+    if not (cursor[:1] == "o" and cursor[1:].isdecimal() and cursor.isascii()):
+        raise InputError("cursor is not one that a list gave out: take it from 'next'", field="cursor")
+    return int(cursor[1:])

@@ -3,24 +3,32 @@ every number comes from the stored report or the stored routing table."""
 
 import csv
 import io
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from analysis.errors import ConflictError, ExpertScopeError, InputError, NotFoundError, WithheldError
 from analysis.result import Answer, PromptCounts
 from analysis.routing.coactivation import PAIR_WINDOWS
-from analysis.routing.table import RoutingTable
+from analysis.routing.table import RoutingTable, topic_group
+from analysis.statistics import RankAgreement, rank_agreement
 from backend.db import Database
-from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunResultRow, RunRow
+from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunLayerRow, RunResultRow, RunRow
 from backend.reports import experts_csv, render_html
+from backend.services.expert_table import ExpertTable
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
-from backend.services.records import ExpertView, Heatmap, Pairs, PromptUse, TopicDistances
+from backend.services.experts_page import ExpertsPage, Filters, Order, select_rows
+from backend.services.layer_counts import LayerCounts
+from backend.services.leading_experts import LeadingExpert, leading_experts
+from backend.services.paging import offset_cursor, offset_of
+from backend.services.records import ExpertView, Heatmap, Page, Pairs, PromptUse, TopicDistances
 from backend.services.run_rows import find
-from backend.services.stored_result import show_answer, unpack_report
+from backend.services.stored_result import EXPERTS, report_json, show_answer, unpack_report
 
 UNITS = {
     "frequency": "share of tokens that select the expert",
@@ -29,7 +37,10 @@ UNITS = {
     "difference": "selection frequency, harmful minus benign",
 }
 PAIR_QUANTITIES = ("probability", "lift", "tokens")
+MOST_EXPERTS = 5_000
+"""Experts that one page of a list may have."""
 _KEPT = 4
+_KEPT_LAYERS = 8
 Rows = list[dict[str, Any]]
 Answers = list[Answer]
 
@@ -37,18 +48,39 @@ Answers = list[Answer]
 class Results:
     """Reads results. Every method raises NotFoundError for an unknown run, ConflictError for one without a result.
 
-    A result never changes once it is there, so the last few that were asked for stay unpacked: with 6,000 experts
-    unpacking takes longer than everything else that a page does. What comes back is shared; nobody may change it.
+    A result never changes once it is there, so what pages ask for again and again stays unpacked: the last few
+    summaries, expert tables, routing tables and layers. What comes back is shared; nobody may change it. `report` is
+    made anew each time: with 48,000 experts it takes seconds and hundreds of megabytes, and nothing that is shown
+    needs it whole.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._report = lru_cache(maxsize=_KEPT)(self._read_report)
+        self._experts = lru_cache(maxsize=_KEPT)(self._read_experts)
         self._table = lru_cache(maxsize=_KEPT)(self._read_table)
+        self._layer = lru_cache(maxsize=_KEPT_LAYERS)(self._read_layer)
+        self._agreement = lru_cache(maxsize=_KEPT)(self._read_agreement)
 
     def report(self, run_id: str) -> dict[str, Any]:
-        """report.json."""
-        return self._report(run_id)
+        """report.json, whole. For pages there are `summary`, `flagged` and `experts_page`."""
+        return {**self._report(run_id), EXPERTS: self._experts(run_id).rows()}
+
+    def report_json(self, run_id: str) -> Iterator[bytes]:
+        """report.json as text, piece by piece, without ever holding it whole."""
+        return report_json(self._report(run_id), self._experts(run_id))
+
+    def summary(self, run_id: str) -> dict[str, Any]:
+        """report.json without its experts: what it says of the run, and of the flagged experts together."""
+        return {name: value for name, value in self._report(run_id).items() if name != EXPERTS}
+
+    def flagged(self, run_id: str) -> Rows:
+        """The flagged experts' rows of the report, best first."""
+        return self._experts(run_id).flagged()
+
+    def expert_table(self, run_id: str) -> ExpertTable:
+        """Every expert as columns, best first."""
+        return self._experts(run_id)
 
     def certificate(self, run_id: str) -> dict[str, Any]:
         """What the capture of a run saw, of whatever kind the run is."""
@@ -88,13 +120,18 @@ class Results:
         """How the experts of one layer work together. Raises InputError for a layer, quantity or window that the run
         lacks, WithheldError for a run without these counts.
         """
-        counted = self._table(run_id).coactivation
+        table = self._table(run_id)
+        counted = self._layer(run_id, layer if layer in table.layers else table.layers[0]).coactivation
         if counted is None:
             why = next(
-                (w["why"] for w in self.report(run_id)["withheld"] if w["what"] == "routing.per_layer.coactivation"),
+                (w["why"] for w in self._report(run_id)["withheld"] if w["what"] == "routing.per_layer.coactivation"),
                 "it was made before co-activation was counted: run it again",
             )
             raise WithheldError(f"this run has no co-activation: {why}")
+        if layer not in table.layers:
+            raise InputError(
+                f"layer {layer} has no experts: MoE layers are {', '.join(map(str, table.layers))}", field="layer"
+            )
         if quantity not in PAIR_QUANTITIES:
             raise InputError(
                 f"unknown quantity '{quantity}': expected one of {', '.join(PAIR_QUANTITIES)}", field="quantity"
@@ -106,7 +143,7 @@ class Results:
 
     def topics(self, run_id: str) -> Rows:
         """Per layer: topic against safety, with intervals."""
-        per_layer: Rows = self.report(run_id)["routing"]["per_layer"]
+        per_layer: Rows = self._report(run_id)["routing"]["per_layer"]
         return per_layer
 
     def topic_matrix(self, run_id: str, prompts: str = "benign", layer: int | None = None) -> TopicDistances:
@@ -114,7 +151,7 @@ class Results:
 
         Raises InputError for other prompts or a layer that the run lacks, WithheldError with the report's reason.
         """
-        routing = self.report(run_id)["routing"]
+        routing = self._report(run_id)["routing"]
         known = ("benign", "harmful")
         if prompts not in known:
             raise InputError(f"unknown prompts '{prompts}': expected one of {', '.join(known)}", field="prompts")
@@ -129,28 +166,69 @@ class Results:
         return TopicDistances(prompts, layer, layers, matrix["topics"], values, matrix["pairs"])
 
     def _why(self, run_id: str, what: str) -> str:
-        reasons = {one["what"]: one["why"] for one in self.report(run_id)["withheld"]}
+        reasons = {one["what"]: one["why"] for one in self._report(run_id)["withheld"]}
         return str(reasons.get(what, "this run was made before topics were compared one by one: run it again"))
 
     def experts(self, run_id: str) -> Rows:
-        """Every expert, best first."""
-        experts: Rows = self.report(run_id)["experts"]
-        return experts
+        """Every expert's row of the report, best first."""
+        return self._experts(run_id).rows()
+
+    def list_experts(self, run_id: str, limit: int = 1_000, cursor: str | None = None) -> Page[dict[str, Any]]:
+        """The experts' rows of the report, best first, `limit` at a time. Raises InputError for a limit outside
+        1..MOST_EXPERTS or a cursor that no list gave out."""
+        if not 1 <= limit <= MOST_EXPERTS:
+            raise InputError(f"limit is {limit}: expected 1 to {MOST_EXPERTS}", field="limit")
+        table, start = self._experts(run_id), offset_of(cursor)
+        end = start + limit
+        return Page(table.rows(start, end), len(table), offset_cursor(end) if end < len(table) else None)
+
+    def experts_page(
+        self,
+        run_id: str,
+        start: int,
+        end: int,
+        sort: Sequence[Order] = (),
+        filters: Filters | None = None,
+        topic: str | None = None,
+    ) -> ExpertsPage:
+        """Which experts a table shows between `start` and `end`, sorted and filtered; `topic` adds a column
+        "lift_topic". Raises InputError for a column, filter or topic that does not exist."""
+        extra = {} if topic is None else {"lift_topic": self.topic_lift(run_id, topic)}
+        return select_rows(self._experts(run_id), start, end, sort, filters or {}, extra)
+
+    def topic_lift(self, run_id: str, topic: str) -> npt.NDArray[np.float64]:
+        """The lift of every expert on the prompts of one topic, [experts] in the report's order."""
+        table, columns = self._table(run_id), self._experts(run_id).columns
+        places = np.searchsorted(np.array(table.layers), columns["layer"])
+        return table.cells("lift", topic_group(topic))[places, columns["expert"]].astype(np.float64)
+
+    def leading_experts(
+        self, run_id: str, criteria: Sequence[str], selected: Collection[tuple[int, int]] = ()
+    ) -> list[LeadingExpert]:
+        """The flagged and the `selected` experts, and those that any of `criteria` puts first, with their ranks."""
+        return leading_experts(self._experts(run_id), tuple(criteria), selected)
+
+    def agreement(self, run_id: str, criteria: Sequence[str]) -> RankAgreement:
+        """How far some criteria rank the experts alike."""
+        return self._agreement(run_id, tuple(criteria))
 
     def expert(self, run_id: str, layer: int, expert: int) -> ExpertView:
         """All that is known of one expert. Raises NotFoundError for one that the model does not have."""
+        table = self._table(run_id)
+        place = _place(table, layer, expert)
+        experts, counted = self._experts(run_id), self._layer(run_id, layer)
+        index = experts.index(layer, expert)
+        assert index is not None  # the report has every expert of the routing table
+        uses = top_prompts(counted.counts, 0, expert)
         with self._database.read() as session:
-            result = _result(session, run_id)
-            table, counts = self._table(run_id), PromptCounts.from_bytes(result.counts)
-            place = _place(table, layer, expert)
-            prompts = _describe(session, run_id, top_prompts(counts, place, expert))
-        row = next(row for row in self.experts(run_id) if (row["layer"], row["expert"]) == (layer, expert))
+            prompts = _describe(session, run_id, uses)
+        pairs = counted.coactivation
         return ExpertView(
-            row,
+            experts.row(index),
             topic_uses(table, place, expert),
             window_uses(table, place, expert),
             prompts,
-            partners=[*table.coactivation.partners((layer, expert))] if table.coactivation else None,
+            partners=[*pairs.partners((layer, expert))] if pairs else None,
             tokens=table.top_tokens.of(place, expert) if table.top_tokens else None,
         )
 
@@ -168,15 +246,36 @@ class Results:
 
     def report_html(self, run_id: str) -> str:
         """The report as one self-contained page."""
-        return render_html(self._report(run_id), self._table(run_id))
+        return render_html(self.report(run_id), self._table(run_id))
 
     def _read_report(self, run_id: str) -> dict[str, Any]:
+        """With None where the experts belong."""
         with self._database.read() as session:
-            return unpack_report(_result(session, run_id).report)
+            report = unpack_report(_result(session, run_id).report)
+        return {**report, EXPERTS: None}
+
+    def _read_experts(self, run_id: str) -> ExpertTable:
+        with self._database.read() as session:
+            result = _result(session, run_id)
+            if result.experts is not None:
+                return ExpertTable.from_bytes(result.experts)
+            return ExpertTable.of(unpack_report(result.report)[EXPERTS])
 
     def _read_table(self, run_id: str) -> RoutingTable:
         with self._database.read() as session:
             return RoutingTable.from_bytes(_result(session, run_id).routing)
+
+    def _read_layer(self, run_id: str, layer: int) -> LayerCounts:
+        with self._database.read() as session:
+            row = session.get(RunLayerRow, (run_id, layer))
+            if row is not None:
+                return LayerCounts.from_bytes(row.cells, layer)
+            counts = PromptCounts.from_bytes(_result(session, run_id).counts)
+        return LayerCounts.of(layer, self._table(run_id), counts)
+
+    def _read_agreement(self, run_id: str, criteria: tuple[str, ...]) -> RankAgreement:
+        table = self._experts(run_id)
+        return rank_agreement({name: table.columns[f"score_{name}"] for name in criteria})
 
 
 def _result(session: Session, run_id: str) -> RunResultRow:

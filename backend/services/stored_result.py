@@ -1,7 +1,13 @@
 """Takes an audit's result apart into rows, and keeps the document of any other run whole. The inverse reads are in
-`backend.services.results` and `backend.services.documents`."""
+`backend.services.results` and `backend.services.documents`.
+
+Three things of an audit grow with layers times experts and are kept so that a page reads the part that it shows: the
+report's experts (`ExpertTable`), and for each layer the selections per prompt and the co-activation (`LayerCounts`).
+"""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,30 +16,50 @@ from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
 from analysis.result import Answer, AuditResult
-from backend.db.tables import ExpertScoreRow, OutcomeRow, RunDocumentRow, RunResultRow
+from backend.db.tables import ExpertScoreRow, OutcomeRow, RunDocumentRow, RunLayerRow, RunResultRow
+from backend.services.expert_table import ExpertTable, dumps
+from backend.services.layer_counts import LayerCounts
 
 _MAX_REPORT = 1 << 30
+EXPERTS = "experts"
 
 
 def store_result(session: Session, run_id: str, result: AuditResult) -> None:
     """Add the rows of one run's result, in place of any that are there, inside the caller's transaction."""
-    for table in (RunResultRow, ExpertScoreRow, OutcomeRow):
+    for table in (RunResultRow, RunLayerRow, ExpertScoreRow, OutcomeRow):
         session.execute(delete(table).where(table.run_id == run_id))
     session.add(
         RunResultRow(
             run_id=run_id,
-            report=pack_report(result.report),
+            report=pack_report({**result.report, EXPERTS: None}),
             certificate=result.certificate,
-            routing=result.routing.to_bytes(),
-            counts=result.counts.to_bytes(),
+            routing=replace(result.routing, coactivation=None).to_bytes(),
+            counts=b"",
             created=datetime.now(UTC),
+            experts=ExpertTable.of(result.report[EXPERTS]).to_bytes(),
         )
     )
-    scores = [_score(run_id, row) for row in result.report["experts"]]
+    scores = [_score(run_id, row) for row in result.report[EXPERTS]]
     outcomes = [_outcome(run_id, position, answer) for position, answer in enumerate(result.answers)]
     for table, rows in ((ExpertScoreRow, scores), (OutcomeRow, outcomes)):
         if rows:
             session.execute(insert(table), rows)
+    for layer in result.routing.layers:
+        cells = LayerCounts.of(layer, result.routing, result.counts).to_bytes()
+        session.execute(insert(RunLayerRow), [{"run_id": run_id, "layer": layer, "cells": cells}])
+
+
+def report_json(summary: dict[str, Any], experts: ExpertTable) -> Iterator[bytes]:
+    """The whole report as compact JSON, piece by piece. `summary` has None where the experts belong."""
+    for number, (name, value) in enumerate(summary.items()):
+        yield (b"," if number else b"{") + dumps(name) + b":"
+        if name != EXPERTS:
+            yield dumps(value)
+            continue
+        yield b"["
+        yield from experts.json()
+        yield b"]"
+    yield b"}"
 
 
 def store_document(session: Session, run_id: str, document: dict[str, Any]) -> None:

@@ -25,16 +25,24 @@ def test_the_routing_finding_follows_the_interval(ratio: tuple, finding: str) ->
     assert wording.routing_finding(report(*ratio)) == finding
 
 
-def experts(*flagged: bool, how: str = "alone") -> dict:
-    rows = [{"flagged": flag, "how": how if flag else None} for flag in flagged]
-    return {"experts": rows, "flagged": {"experts": [[0, i] for i, flag in enumerate(flagged) if flag]}}
-
-
 def test_the_number_of_flagged_experts_is_a_sentence() -> None:
-    assert wording.flagged_finding(experts(True, False, False)) == "1 of 3 experts carries refusal"
-    assert wording.flagged_finding(experts(True, True, False)) == "2 of 3 experts carry refusal"
-    assert wording.flagged_finding(experts(True, True, how="in a set")) == "2 of 2 experts carry refusal together"
-    assert wording.flagged_finding(experts(False, False)) == "No expert of 2 was found to carry refusal"
+    alone, together = {"flagged": True, "how": "alone"}, {"flagged": True, "how": "in a set"}
+    assert wording.flagged_finding([alone], 3) == "1 of 3 experts carries refusal"
+    assert wording.flagged_finding([alone, alone], 48_128) == "2 of 48\u202f128 experts carry refusal"
+    assert wording.flagged_finding([alone, together], 2) == "2 of 2 experts carry refusal together"
+    assert wording.flagged_finding([], 2) == "No expert of 2 was found to carry refusal"
+
+
+def test_a_null_is_described_as_it_is_drawn() -> None:
+    null = {"mean": 0.1, "sd": 0.2, "n": 3}
+    band = wording.null_note({"how": "alone", "null": null, "p_value": 0.25})
+    assert band.startswith("The band is the mean ± 2 standard deviations of 3 random experts")
+    dots = {"how": "alone", "null": {**null, "values": [0.0, 0.1, 2.0]}, "p_value": 0.5}
+    assert wording.null_note(dots).endswith(
+        "Each grey dot is one of 3 random experts like it in layer and load. 1 of them does as much."
+    )
+    assert wording.null_note({**dots, "p_value": 0.25}).endswith("None of them do as much.")
+    assert "adds to the flagged set" in wording.null_note({**dots, "how": "in a set"})
 
 
 def row(flagged: bool = False, **evidence: bool) -> dict:

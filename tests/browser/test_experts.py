@@ -6,6 +6,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Product
 
+ROW = "#experts-table a.row-link"
+"""A row whose expert has come from the server."""
+
 
 def rows(page: Page, column: str) -> list[str]:
     return page.locator(f"#experts-table .ag-row [col-id={column}]").all_inner_texts()
@@ -18,7 +21,7 @@ def flagged(product: Product) -> tuple[int, int]:
 
 def test_the_table_starts_with_the_audits_own_ranking(page: Page, product: Product) -> None:
     page.goto(product.tab("/experts"))
-    expect(page.locator("#experts-table .ag-row").first).to_be_visible()
+    expect(page.locator(ROW).first).to_be_visible()
     experts = product.api(f"/runs/{product.run['id']}/experts").json()["items"]
     first = page.locator("#experts-table .ag-pinned-left-cols-container .ag-row[row-index='0']")
     expect(first).to_contain_text(f"L{experts[0]['layer']}·E{experts[0]['expert']}")
@@ -30,15 +33,58 @@ def test_the_table_starts_with_the_audits_own_ranking(page: Page, product: Produ
 
 def test_order_and_filter_stand_in_the_address(page: Page, product: Product) -> None:
     page.goto(product.tab('/experts?filter={"layer":{"filterType":"number","type":"equals","filter":1}}'))
-    expect(page.locator("#experts-table .ag-row").first).to_be_visible()
+    expect(page.locator(ROW).first).to_be_visible()
     page.get_by_role("columnheader", name="Stability").click()
     expect(page).to_have_url(re.compile(r"sort=stability\.asc"))
     expect(page).to_have_url(re.compile("filter="))
     page.reload()
     expect(page.get_by_role("columnheader", name="Stability")).to_have_attribute("aria-sort", "ascending")
+    expect(page.locator(ROW).first).to_be_visible()
+    expect(page.locator("#experts-count")).to_have_text("16 of 64 experts")
     shown = [float(text) for text in rows(page, "stability")]
     assert shown == sorted(shown)
     assert set(rows(page, "layer")) == {"1"}
+
+
+def test_the_box_before_a_row_selects_its_expert_in_every_view(page: Page, product: Product) -> None:
+    layer, expert = flagged(product)
+    page.goto(product.tab("/experts"))
+    row = page.locator("#experts-table .ag-pinned-left-cols-container .ag-row", has_text=f"L{layer}·E{expert}").first
+    row.get_by_role("button", name=f"Select L{layer}·E{expert}").click()
+    expect(page).to_have_url(re.compile(rf"sel={layer}\.{expert}$"))
+    expect(row).to_have_class(re.compile(r"\blit\b"))
+    expect(row.get_by_role("button", name=f"Deselect L{layer}·E{expert}")).to_have_attribute("aria-pressed", "true")
+    expect(
+        page.locator("#experts-ranks .annotation-text", has_text=f"L{layer}·E{expert}").locator("tspan")
+    ).to_have_css("font-weight", re.compile("bold|700"))
+    page.reload()
+    expect(row).to_have_class(re.compile(r"\blit\b"))
+    page.locator("#selection-bar").get_by_role("button", name="Clear the selection").click()
+    expect(row).not_to_have_class(re.compile(r"\blit\b"))
+
+
+def test_the_space_bar_selects_the_row_of_a_cell(page: Page, product: Product) -> None:
+    page.goto(product.tab("/experts"))
+    cell = page.locator("#experts-table .ag-center-cols-container .ag-row[row-index='1'] [col-id=layer]")
+    expect(cell).not_to_be_empty()
+    cell.focus()
+    page.keyboard.press(" ")
+    expect(page).to_have_url(re.compile(r"sel=\d+\.\d+$"))
+    expect(page.locator("#experts-table .ag-center-cols-container .ag-row[row-index='1']")).to_have_class(
+        re.compile(r"\blit\b")
+    )
+    cell.focus()
+    page.keyboard.press(" ")
+    expect(page).not_to_have_url(re.compile("sel="))
+
+
+def test_a_selected_topic_is_a_column(page: Page, product: Product) -> None:
+    page.goto(product.tab("/experts?topic=banking&sort=lift_topic.desc"))
+    expect(page.get_by_role("columnheader", name="lift, banking")).to_have_attribute("aria-sort", "descending")
+    expect(page.locator(ROW).first).to_be_visible()
+    shown = [float(text.removesuffix(" ×")) for text in rows(page, "lift_topic") if text]
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0] > 1
 
 
 def test_a_row_opens_its_expert_and_back_returns_to_the_order(page: Page, product: Product) -> None:

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from app.figures import divergence_by_layer, dose_curve, effect_against_null, lift_bars, profile, ratio_by_layer
+from app.figures.effect import heights
 from app.figures.template import HARMFUL, NEUTRAL, TOPIC
 
 
@@ -75,11 +76,24 @@ def test_charts_without_layers_are_empty_and_not_broken() -> None:
 
 def test_the_null_is_a_band_of_two_standard_deviations() -> None:
     chart = effect_against_null(interval(1.5, 0.05), {"mean": 0.1, "sd": 0.2, "n": 100}, flagged=False)
-    band = chart.layout.shapes[0]
+    band = chart.layout.shapes[1]
     assert (round(band.x0, 6), round(band.x1, 6)) == (-0.3, 0.5)
     dot = chart.data[0]
     assert (list(dot.x), dot.marker.color) == ([1.5], NEUTRAL)
     assert round(dot.error_x.array[0], 6) == 0.05
+
+
+def test_a_null_that_is_known_one_by_one_is_a_dot_for_each() -> None:
+    null = {"mean": 0.1, "sd": 0.2, "n": 4, "values": [0.0, 0.001, 0.3, -0.2]}
+    nulls, dot = effect_against_null(interval(1.5, 0.05), null, flagged=True).data
+    assert list(nulls.x) == null["values"]
+    assert len(set(zip([round(x, 2) for x in nulls.x], nulls.y, strict=True))) == 4, "no dot hides another"
+    assert list(dot.x) == [1.5]
+    assert [shape.type for shape in effect_against_null(interval(1.5), null, flagged=True).layout.shapes] == ["line"]
+
+
+def test_a_stack_of_dots_never_grows_out_of_the_picture() -> None:
+    assert heights([0.5] * 300, (0.0, 1.0)).max() <= 1.5
 
 
 def test_an_effect_without_a_null_has_no_band() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from app.figures import contrasts_by_layer, explained_scatter, topic_matrix
+from app.figures.explained import ExplainedPoints
 from app.figures.template import FLAGGED
 from app.figures.topic_matrix import clustered
 
@@ -71,18 +72,36 @@ def test_no_topics_are_an_empty_picture() -> None:
     assert len(topic_matrix([], [], []).data[0].x) == 0
 
 
-def expert(layer: int, number: int, topic: float | None, harm: float | None, flagged: bool = False) -> dict:
-    return {"layer": layer, "expert": number, "flagged": flagged, "details": {"eta_topic": topic, "eta_harm": harm}}
+def explained(*experts: tuple[int, int, float, float, bool]) -> dict:
+    names = ("layer", "expert", "eta_topic", "eta_harm", "flagged")
+    types = (np.int32, np.int32, np.float64, np.float64, np.bool_)
+    return {
+        n: np.array([one[i] for one in experts], dtype=t) for i, (n, t) in enumerate(zip(names, types, strict=True))
+    }
 
 
 def test_each_expert_is_a_dot_and_the_flagged_ones_are_named() -> None:
-    rows = [expert(1, 2, 0.5, 0.1), expert(2, 3, 0.2, 0.6, flagged=True), expert(2, 4, None, None)]
-    plain, flagged = explained_scatter(rows, {"topic": 0.1, "harm": 0.02}).data
+    columns = explained((1, 2, 0.5, 0.1, False), (2, 3, 0.2, 0.6, True), (2, 4, np.nan, np.nan, False))
+    plain, flagged = explained_scatter(ExplainedPoints.of(columns), {"topic": 0.1, "harm": 0.02}).data
     assert (list(plain.x), list(plain.y)) == ([0.5], [0.1])
     assert (list(flagged.x), list(flagged.y), list(flagged.text)) == ([0.2], [0.6], ["L2·E3"])
     assert flagged.marker.color == FLAGGED
 
 
 def test_chance_is_a_line_on_each_axis() -> None:
-    shapes = explained_scatter([], {"topic": 0.1, "harm": 0.02}).layout.shapes
+    shapes = explained_scatter(ExplainedPoints.of(explained()), {"topic": 0.1, "harm": 0.02}).layout.shapes
     assert [(shape.x0, shape.y0) for shape in shapes] == [(0.1, 0), (0, 0.02)]
+
+
+def test_of_very_many_experts_most_are_shades_and_none_is_lost() -> None:
+    rng = np.random.default_rng(0)
+    columns = explained(*((0, i, *rng.random(2), i == 77) for i in range(500)))
+    points = ExplainedPoints.of(columns, most=100, shown=40)
+    assert points.density.sum() + len(points.topic) == 500
+    assert points.rest == points.density.sum()
+    assert columns["eta_topic"].argmax() in points.expert
+    assert columns["eta_harm"].argmax() in points.expert
+    assert 77 in points.expert, "a flagged expert always has its dot"
+    shades, plain, flagged = explained_scatter(points, {"topic": 0.1, "harm": 0.02}).data
+    assert (shades.type, shades.hoverinfo) == ("heatmap", "skip")
+    assert len(plain.x) + len(flagged.x) == len(points.topic)

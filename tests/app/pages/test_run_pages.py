@@ -121,19 +121,99 @@ def test_a_click_on_a_cell_opens_its_expert(call: Callable[..., dict[str, Any]],
     assert f"/ui/runs/{done.id}/experts/1/3" in str(opened)
 
 
-def test_the_experts_table_has_every_expert_with_ranks_by_criterion(
-    show: Show, services: Services, done: RunInfo
-) -> None:
-    from app.pages.experts import ranks, table_rows
+Fetch = Callable[..., dict[str, Any]]
 
+
+@pytest.fixture
+def fetch(call: Callable[..., dict[str, Any]]) -> Fetch:
+    """A block of the table of experts, as the grid asks for it."""
+
+    def ask(run: RunInfo, topic: str | None = None, **request: Any) -> dict[str, Any]:
+        request = {"startRow": 0, "endRow": 100, "sortModel": [], "filterModel": {}} | request
+        criteria = ["raset", "raset_gradient", "safex", "ablation"]
+        asked = {"run": run.id, "criteria": criteria, "topic": topic}
+        values = {"experts-table.getRowsRequest": request, "experts-run.data": asked}
+        answer = call("experts-table.getRowsResponse", values, "experts-table.getRowsRequest")
+        said = answer.get("notice", {}).get("children")
+        return answer["experts-table"]["getRowsResponse"] | {
+            "count": answer["experts-count"]["children"],
+            "notice": said,
+        }
+
+    return ask
+
+
+def test_the_experts_table_has_every_expert_with_ranks_by_criterion(
+    show: Show, fetch: Fetch, services: Services, done: RunInfo
+) -> None:
     experts = services.results.experts(done.id)
-    rows = table_rows(done.id, experts)
+    rows = fetch(done)["rowData"]
     assert [row["rank"] for row in rows] == list(range(1, 25))
     assert [row["flagged"] for row in rows[:3]] == [True, True, False]
     best = max(experts, key=lambda row: row["scores"]["raset"])
-    assert ranks(experts, "raset")[(best["layer"], best["expert"])] == 1
-    assert rows[0]["rank_safex"] is None  # withheld for all, so nobody has a rank
+    assert next(row["name"] for row in rows if row["rank_raset"] == 1) == formats.place(best["layer"], best["expert"])
+    assert "score_safex" not in rows[0], "withheld for all"
     assert "2 of 24 experts carry refusal" in show(f"/ui/runs/{done.id}/experts")
+
+
+def test_a_block_of_the_table_is_sorted_and_filtered_by_the_server(fetch: Fetch, done: RunInfo) -> None:
+    found = fetch(
+        done,
+        startRow=2,
+        endRow=5,
+        sortModel=[{"colId": "layer", "sort": "desc"}],
+        filterModel={"layer": {"filterType": "number", "type": "lessThan", "filter": 3}},
+    )
+    assert found["rowCount"] == 16
+    assert [row["layer"] for row in found["rowData"]] == [2, 2, 2]
+    assert found["count"] == "16 of 24 experts"
+
+
+def test_a_filter_that_does_not_exist_shows_nothing_and_says_why(fetch: Fetch, done: RunInfo) -> None:
+    found = fetch(done, filterModel={"colour": {"type": "equals", "filter": 3}})
+    assert (found["rowData"], found["rowCount"]) == ([], 0)
+    assert "experts have no column 'colour'" in found["notice"]
+
+
+def test_a_selected_topic_is_a_column_with_its_lift(
+    show: Show, fetch: Fetch, services: Services, done: RunInfo
+) -> None:
+    assert '"headerName": "lift, travel"' in show(f"/ui/runs/{done.id}/experts", "?topic=travel")
+    assert "lift, " not in show(f"/ui/runs/{done.id}/experts", "?topic=nowhere")
+    row = fetch(done, topic="travel")["rowData"][0]
+    use = next(use for use in services.results.expert(done.id, 2, 5).by_topic if use.topic == "travel")
+    assert row["lift_topic"] == pytest.approx(use.lift)
+
+
+def test_the_page_the_api_and_the_report_show_the_same_experts(
+    fetch: Fetch, client: Any, services: Services, done: RunInfo
+) -> None:
+    report = client.get(f"/api/v1/runs/{done.id}/report.json").json()["experts"]
+    listed = client.get(f"/api/v1/runs/{done.id}/experts").json()["items"]
+    assert report == listed == services.results.experts(done.id)
+    for row, expert in zip(fetch(done)["rowData"], report, strict=True):
+        assert row["name"] == formats.place(expert["layer"], expert["expert"])
+        for key in ("rank", "level", "flagged", "q_value", "stability"):
+            assert row[key] == expert[key]
+        assert (row["harmful"], row["benign"]) == (expert["frequency"]["harmful"], expert["frequency"]["benign"])
+        assert row["effect"] == expert["effect"]["estimate"]
+        assert row["effect_text"] == str(formats.interval(expert["effect"]))
+        assert row["score_raset"] == expert["scores"]["raset"]
+        passed = [name for place, name in enumerate(expert["evidence"]) if row["rungs"] & 1 << place]
+        assert passed == [name for name, yes in expert["evidence"].items() if yes]
+
+
+def test_the_ranks_are_drawn_with_what_is_selected(
+    show: Show, call: Callable[..., dict[str, Any]], done: RunInfo
+) -> None:
+    page = show(f"/ui/runs/{done.id}/experts", "?sel=3.7")
+    assert "on the ranking: median ρ = " in page
+    assert "<b>L3·E7</b>" in page
+    asked = {"run": done.id, "criteria": ["raset", "ablation"], "topic": None}
+    values = {"selection.data": {"experts": ["1.0"]}, "experts-run.data": asked, "experts-drawn.data": [[3, 7]]}
+    drawn = call("experts-ranks.figure", values, "selection.data")
+    assert drawn["experts-drawn"]["data"] == [[1, 0]]
+    assert "<b>L1·E0</b>" in str(drawn["experts-ranks"])
 
 
 def test_a_weak_baseline_is_a_column_only_where_all_criteria_are_asked_for(show: Show, done: RunInfo) -> None:
@@ -216,10 +296,10 @@ def test_the_report_page_leads_to_the_files_of_the_api(client: Any, show: Show, 
 
 def test_the_summary_has_stability_only_where_the_report_has_it() -> None:
     report = make_result().report
-    assert "at most" not in str(report_page._summary(report))
+    assert "at most" not in str(report_page._summary(report, 24))
     report["outcomes"]["over_topics"] = {"refusal_harmful": {"estimate": 0.72, "low": 0.61, "high": 0.81, "n": 300}}
     report["stability"] = {"passed": 5, "expected_false": 0.83}
-    text = str(report_page._summary(report))
+    text = str(report_page._summary(report, 24))
     assert "5 of 24; at most 0.83 expected by chance" in text
     assert "[61, 81]" in text
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 from dataclasses import replace
 
@@ -11,7 +12,6 @@ from sqlalchemy import select
 
 from analysis.errors import ConflictError, InputError, NotFoundError, WithheldError
 from analysis.result import AuditResult
-from analysis.routing.table import RoutingTable
 from backend.db.tables import ExpertScoreRow
 from backend.services import PromptSetInfo, RunInfo, Services
 from tests.backend.factories import EXPERTS, LAYERS, TOPICS, make_result
@@ -140,15 +140,44 @@ def test_pairs_that_do_not_exist_are_named(
     assert caught.value.field == field
 
 
-def test_a_run_without_pairs_says_so(
-    services: Services, done: RunInfo, result: AuditResult, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_without_pairs_says_so(services: Services, running: RunInfo) -> None:
+    result = make_result()
     bare = replace(result.routing, coactivation=None, top_tokens=None)
-    monkeypatch.setattr(services.results, "_table", lambda _run: RoutingTable.from_bytes(bare.to_bytes()))
+    services.runs.finish(running.id, replace(result, routing=bare))
     with pytest.raises(WithheldError, match="made before co-activation was counted"):
-        services.results.coactivation(done.id, 1)
-    view = services.results.expert(done.id, 1, 3)
+        services.results.coactivation(running.id, 1)
+    view = services.results.expert(running.id, 1, 3)
     assert (view.partners, view.tokens) == (None, None)
+
+
+def test_the_report_goes_out_byte_for_byte_as_it_would_be_written(
+    services: Services, done: RunInfo, result: AuditResult
+) -> None:
+    written = json.dumps(result.report, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    assert b"".join(services.results.report_json(done.id)).decode() == written
+    assert list(services.results.report(done.id)) == list(result.report), "in the order in which it was written"
+
+
+def test_the_summary_is_the_report_without_its_experts(services: Services, done: RunInfo, result: AuditResult) -> None:
+    assert services.results.summary(done.id) == {k: v for k, v in result.report.items() if k != "experts"}
+    assert services.results.flagged(done.id) == [row for row in result.report["experts"] if row["flagged"]]
+
+
+def test_experts_are_listed_page_by_page(services: Services, done: RunInfo, result: AuditResult) -> None:
+    first = services.results.list_experts(done.id, limit=20)
+    assert (len(first.items), first.count) == (20, 24)
+    second = services.results.list_experts(done.id, limit=20, cursor=first.next)
+    assert second.next is None
+    assert first.items + second.items == result.report["experts"]
+
+
+@pytest.mark.parametrize(("limit", "cursor", "field"), [(0, None, "limit"), (9999, None, "limit"), (5, "x", "cursor")])
+def test_a_page_that_cannot_be_is_refused(
+    services: Services, done: RunInfo, limit: int, cursor: str | None, field: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        services.results.list_experts(done.id, limit, cursor)
+    assert caught.value.field == field
 
 
 @pytest.mark.parametrize(("layer", "expert"), [(0, 0), (2, EXPERTS), (2, -1), (99, 0)])

@@ -1,0 +1,140 @@
+"""The pages of a large run in real Chromium: how soon they can be used, and what they transfer."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+# Times are taken in the page itself, so that the driver's own round trips do not count.
+_SCROLL = """index => new Promise((done, fail) => {
+  const start = performance.now();
+  window.dash_ag_grid.getApi("experts-table").ensureIndexVisible(index, "top");
+  const look = () => {
+    const row = document.querySelector(`#experts-table .ag-row[row-index="${index}"] a.row-link`);
+    if (row) return done(performance.now() - start);
+    performance.now() - start > 20000 ? fail(new Error("no row " + index)) : requestAnimationFrame(look);
+  };
+  look();
+})"""
+_TYPE = """text => new Promise((done, fail) => {
+  const field = document.querySelector(".ag-filter input[type=text], .ag-filter input[type=number]");
+  const before = document.getElementById("experts-count").textContent;
+  const start = performance.now();
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, text);
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  const look = () => {
+    const changed = document.getElementById("experts-count").textContent !== before;
+    const row = document.querySelector('#experts-table .ag-row[row-index="0"] a.row-link');
+    if (changed && row) return done(performance.now() - start);
+    performance.now() - start > 20000 ? fail(new Error("nothing changed for " + text)) : requestAnimationFrame(look);
+  };
+  look();
+})"""
+READY = {
+    "": "text=Doubt",
+    "/routing": ".js-plotly-plot .main-svg .heatmaplayer image, .js-plotly-plot .main-svg .hm image",
+    "/topics": ".js-plotly-plot .main-svg",
+    "/experts": "#experts-table .ag-row a.row-link",
+}
+"""What has to be there before a view of a run can be used, beside its heading."""
+
+
+@dataclass
+class Transfers:
+    """Bytes of each answer's body, with its address, since `begin`."""
+
+    sizes: list[tuple[int, str]] = field(default_factory=list)
+
+    def follow(self, page: Any) -> None:
+        page.on("response", self._note)
+
+    def _note(self, response: Any) -> None:
+        try:
+            self.sizes.append((len(response.body()), response.url))
+        except Exception:  # a redirect, or a page that was left before its answer came: nothing was transferred
+            return
+
+    @property
+    def largest(self) -> int:
+        return max((size for size, _ in self.sizes), default=0)
+
+    @property
+    def total(self) -> int:
+        return sum(size for size, _ in self.sizes)
+
+
+@contextmanager
+def chromium(path: str) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    switches = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=[*switches, "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+def first_usable(browser: Any, address: str, ready: str) -> tuple[float, Transfers]:
+    """Seconds from nothing in the cache to a heading and what `ready` names, and what was transferred for it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page, transfers = context.new_page(), Transfers()
+    transfers.follow(page)
+    start = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.locator("h1").first.wait_for(timeout=60_000)
+    page.locator(ready).first.wait_for(timeout=60_000)
+    seconds = time.perf_counter() - start
+    page.wait_for_load_state("networkidle")
+    context.close()
+    return seconds, transfers
+
+
+@dataclass(frozen=True)
+class Tour:
+    """What one visit to every view took after the first load: seconds by view, and all transfers."""
+
+    views: dict[str, float]
+    transfers: Transfers
+    scrolls: list[float]
+    filters: list[float]
+
+
+def tour(browser: Any, run: str, expert: str, blocks: list[int]) -> Tour:
+    """Visit every view from the overview on, scroll the table of experts to `blocks` and filter it by typing."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.goto(run)
+    page.locator(READY[""]).first.wait_for(timeout=60_000)
+    page.wait_for_load_state("networkidle")
+    transfers, views = Transfers(), {}
+    transfers.follow(page)
+    for view, ready in READY.items():
+        if view:
+            views[view] = _visit(page, run + view, ready)
+    scrolls = [float(page.evaluate(_SCROLL, index)) / 1000 for index in blocks]
+    filters = _filters(page)
+    views["/experts/…"] = _visit(page, run + expert, ".js-plotly-plot .main-svg")
+    page.wait_for_load_state("networkidle")
+    return Tour(views, transfers, scrolls, filters)
+
+
+def _visit(page: Any, address: str, ready: str) -> float:
+    """Without loading the document anew, as a click on a link does."""
+    start = time.perf_counter()
+    page.evaluate("address => window.expertscope.visit(new URL(address).pathname)", address)
+    page.locator(ready).first.wait_for(timeout=60_000)
+    seconds = time.perf_counter() - start
+    page.wait_for_load_state("networkidle")
+    return seconds
+
+
+def _filters(page: Any) -> list[float]:
+    """Types a layer, one figure after the other, and takes it back, as somebody does who looks for one."""
+    page.evaluate("() => window.dash_ag_grid.getApi('experts-table').showColumnFilter('layer')")
+    page.locator(".ag-filter input").first.wait_for(timeout=20_000)
+    page.wait_for_timeout(300)
+    return [
+        float(page.evaluate(_TYPE, text)) / 1000
+        for number in range(11, 84, 8)
+        for text in (str(number // 10), str(number))
+    ]
