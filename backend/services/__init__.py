@@ -25,11 +25,14 @@ from backend.db import Database, migrate
 from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.documents import Documents
+from backend.services.experts_page import Filters, Order
+from backend.services.heatmap_views import Order as ExpertOrder
 from backend.services.judges import Judges
 from backend.services.models import Models
 from backend.services.prompt_sets import PromptSets
 from backend.services.records import (
     ENDED,
+    CellRow,
     Depth,
     Device,
     EventKind,
@@ -37,6 +40,7 @@ from backend.services.records import (
     Heatmap,
     ImportedLabels,
     JudgeInfo,
+    Margins,
     ModelInfo,
     NewRun,
     Page,
@@ -51,6 +55,7 @@ from backend.services.records import (
     RunKind,
     RunStatus,
     TopicDistances,
+    TopicPictures,
     TopicUse,
     WindowUse,
 )
@@ -120,24 +125,29 @@ __all__ = [
     "Answer",
     "AuditEntry",
     "AuditLog",
+    "CellRow",
     "ConflictError",
     "Depth",
     "Device",
     "Documents",
     "EventKind",
+    "ExpertOrder",
     "ExpertScopeError",
     "ExpertView",
     "Fault",
+    "Filters",
     "Heatmap",
     "ImportedLabels",
     "InputError",
     "JudgeInfo",
     "Judges",
+    "Margins",
     "ModelError",
     "ModelInfo",
     "Models",
     "NewRun",
     "NotFoundError",
+    "Order",
     "Page",
     "Pairs",
     "Partner",
@@ -163,6 +173,7 @@ __all__ = [
     "TokenUse",
     "TooLargeError",
     "TopicDistances",
+    "TopicPictures",
     "TopicUse",
     "WindowUse",
     "Workers",

@@ -64,9 +64,7 @@ class ExpertTable:
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> "ExpertTable":
         """From a report's `experts`. Raises ValueError for a NaN, which is a mistake of the analysis."""
         criteria = tuple(dict.fromkeys(name for row in rows for name in row["scores"]))
-        columns: dict[str, Column] = {
-            name: np.array([row[name] for row in rows], dtype=np.int32) for name in _INTEGERS
-        }
+        columns: dict[str, Column] = {name: np.array([row[name] for row in rows], dtype=np.int32) for name in _INTEGERS}
         columns["flagged"] = np.array([row["flagged"] for row in rows], dtype=np.bool_)
         columns["in_set"] = np.array([row.get("how") == "in a set" for row in rows], dtype=np.bool_)
         columns["rungs"] = np.array([_mask(row["evidence"]) for row in rows], dtype=np.uint8)
