@@ -168,6 +168,13 @@ QUANTITIES: Mapping[str, Quantity] = {
         "Ours",
     ),
     "level": Quantity("Level", "The highest step of the evidence ladder that the expert reaches.", "0 to 6"),
+    "rank_agreement": Quantity(
+        "Agreement of criteria",
+        "Whether two criteria rank the experts alike: 1 for the same order, 0 for none in common, −1 for the reverse. Over "
+        "the experts that both have a score for.",
+        "Spearman's ρ, the correlation of the ranks; equal scores share their mean rank",
+        "Spearman 1904",
+    ),
     "raset": Quantity(
         "Contrastive routing sensitivity",
         "How much more, or less, the expert is selected on harmful prompts than on their benign twins, against its own "

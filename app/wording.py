@@ -158,12 +158,11 @@ def confounded(report: Report) -> bool:
     return bool(report.get("verdict", {}).get("confounded"))
 
 
-def flagged_finding(report: Report) -> str:
-    """How many experts carry refusal, and out of how many."""
-    flagged, everyone = flagged_places(report), len(report["experts"])
+def flagged_finding(flagged: Sequence[Mapping[str, Any]], everyone: int) -> str:
+    """How many experts carry refusal, and out of how many. `flagged` are the flagged experts' rows of the report."""
     if not flagged:
         return f"No expert of {formats.count(everyone)} was found to carry refusal"
-    if any(row.get("how") == "in a set" for row in report["experts"] if row["flagged"]):
+    if any(row.get("how") == "in a set" for row in flagged):
         return f"{len(flagged)} of {formats.count(everyone)} experts carry refusal together"
     verb = "carries" if len(flagged) == 1 else "carry"
     return f"{len(flagged)} of {formats.count(everyone)} experts {verb} refusal"

@@ -33,7 +33,8 @@ class TopicMaps:
 
 
 def effective_experts(cells: Cells) -> npt.NDArray[np.float64]:
-    """e^H, H in nats, of each layer's shares [layers]: how many experts do the work, if each did as much. NaN for an unseen layer."""
+    """How many experts of each layer [layers] do the work, if each did as much: e^H of its shares, H in nats. NaN for a
+    layer without observations."""
     total = cells.sum(-1, keepdims=True, dtype=np.float64)
     shares = np.divide(cells, total, out=np.zeros(cells.shape), where=total > 0)
     found: npt.NDArray[np.float64] = np.where(total[:, 0] > 0, np.exp(entr(shares).sum(-1)), np.nan)

@@ -50,7 +50,7 @@ def plain_table(
 
 
 def grid(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]] | None,
     columns: Sequence[Mapping[str, Any]],
     label: str,
     *,
@@ -58,7 +58,8 @@ def grid(
     options: Mapping[str, Any] | None = None,
     **grid_props: Any,
 ) -> Component:
-    """A sortable, filterable grid; without `height` it is as tall as its rows."""
+    """A sortable, filterable grid; without `height` it is as tall as its rows. Without `rows` it asks for them as it shows
+    them."""
     settings = {
         "theme": {"function": _THEME},
         "domLayout": "normal" if height else "autoHeight",
@@ -71,7 +72,7 @@ def grid(
     }
     return html.Div(
         dag.AgGrid(
-            rowData=list(rows),
+            **({} if rows is None else {"rowData": list(rows)}),
             columnDefs=list(columns),
             defaultColDef={"sortable": True, "filter": True, "resizable": True, "minWidth": 76},
             dashGridOptions=settings,

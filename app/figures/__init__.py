@@ -13,6 +13,7 @@ from app.figures.effect import effect_against_null
 from app.figures.explained import explained_scatter
 from app.figures.heatmap import heatmap
 from app.figures.intervals import interval_dots
+from app.figures.ranks import rank_lines
 from app.figures.topic_matrix import topic_matrix
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "interval_dots",
     "lift_bars",
     "profile",
+    "rank_lines",
     "ratio_by_layer",
     "topic_matrix",
 ]

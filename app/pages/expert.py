@@ -1,6 +1,6 @@
 """/ui/runs/{id}/experts/{layer}/{expert}: everything that a run knows of one expert."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from dash import MATCH, Input, Output, State, dcc, html, no_update
@@ -26,11 +26,10 @@ from app.components.states import withheld
 from app.figures import effect_against_null, lift_bars
 from app.pages.act_on import act_on
 from app.pages.expert_company import partners, top_tokens
-from app.pages.experts import criteria_of, ranks
 from app.pages.run_frame import Finished, run_view
 from app.quantities import QUANTITIES
 from app.router import Page, View, Visit
-from backend.services import Answer, ExpertView, RunInfo, Services
+from backend.services import Answer, ExpertTable, ExpertView, RunInfo, Services
 
 VARIANTS = {"base": "Untouched model", "masked": "Flagged experts masked"}
 
@@ -39,7 +38,11 @@ def show(services: Services, visit: Visit) -> View:
     layer, expert = visit.params["layer"], visit.params["expert"]
 
     def build(finished: Finished) -> Component:
-        return _expert(finished, services.results.expert(finished.run.id, layer, expert))
+        table, view = (
+            services.results.expert_table(finished.run.id),
+            services.results.expert(finished.run.id, layer, expert),
+        )
+        return _expert(finished, table, view)
 
     return run_view(services, visit, "experts", build, crumb=formats.place(layer, expert))
 
@@ -47,18 +50,17 @@ def show(services: Services, visit: Visit) -> View:
 PAGE = Page("/runs/{run_id}/experts/{layer:int}/{expert:int}", show)
 
 
-def _expert(finished: Finished, view: ExpertView) -> Component:
+def _expert(finished: Finished, table: ExpertTable, view: ExpertView) -> Component:
     row = view.row
     return html.Div(
         [
             html.Div(
-                [html.H1(wording.expert_finding(row, view.by_topic)), _neighbours(finished, row)], className="spread"
+                [html.H1(wording.expert_finding(row, view.by_topic)), _neighbours(finished, table, row)],
+                className="spread",
             ),
             html.Div(
                 [
-                    html.Div(
-                        [_evidence(finished.run, row), _criteria(finished.report["experts"], row)], className="stack-3"
-                    ),
+                    html.Div([_evidence(finished.run, row), _criteria(table, row)], className="stack-3"),
                     html.Div([_effect(finished, row), _topics(finished, view), _windows(view)], className="stack-3"),
                 ],
                 className="columns",
@@ -78,19 +80,16 @@ def _expert(finished: Finished, view: ExpertView) -> Component:
     )
 
 
-def _neighbours(finished: Finished, row: Mapping[str, Any]) -> Component:
-    """The experts before and after this one in the audit's ranking."""
-    places = {r["rank"]: (r["layer"], r["expert"]) for r in finished.report["experts"]}
-    links: list[Component] = [html.Span(f"rank {row['rank']} of {len(places)}", className="dim num")]
-    for label, rank in (("Better", row["rank"] - 1), ("Next", row["rank"] + 1)):
-        if rank in places:
-            links.append(
-                dcc.Link(
-                    f"{label}: {formats.place(*places[rank])}",
-                    href=addresses.expert(finished.run.id, *places[rank]),
-                    className="button quiet",
-                )
-            )
+def _neighbours(finished: Finished, table: ExpertTable, row: Mapping[str, Any]) -> Component:
+    """The experts before and after this one in the audit's ranking, which is the table's order."""
+    rank = f"rank {formats.count(row['rank'])} of {formats.count(len(table))}"
+    links: list[Component] = [html.Span(rank, className="dim num")]
+    here = row["rank"] - 1
+    for label, index in (("Better", here - 1), ("Next", here + 1)):
+        if 0 <= index < len(table):
+            place = (int(table.columns["layer"][index]), int(table.columns["expert"][index]))
+            href = addresses.expert(finished.run.id, *place)
+            links.append(dcc.Link(f"{label}: {formats.place(*place)}", href=href, className="button quiet"))
     return html.Nav(links, className="row", **aria(label="Neighbours by rank"))
 
 
@@ -152,12 +151,11 @@ def _topics(finished: Finished, view: ExpertView) -> Component:
     return html.Section([title, graph(lift_bars(topics, lifts), "topics", text), note], className="stack")
 
 
-def _criteria(experts: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> Component:
-    place = (row["layer"], row["expert"])
+def _criteria(table: ExpertTable, row: Mapping[str, Any]) -> Component:
     rows: list[list[Any]] = []
     title: Any
-    for name in criteria_of(experts):
-        rank = ranks(experts, name).get(place)
+    for name in table.criteria:
+        rank = int(table.columns[f"rank_{name}"][row["rank"] - 1])
         title = [QUANTITIES[name].name, " ", info(name)] if name in QUANTITIES else name
         score = formats.number(row["scores"].get(name))
         rows.append([html.Span(title), score, formats.ordinal(rank) if rank else formats.NONE, _beside(row, name)])
@@ -166,7 +164,7 @@ def _criteria(experts: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> C
     columns = [
         Column("Criterion"),
         Column("Score", numeric=True),
-        Column(f"Rank of {len(experts)}", numeric=True),
+        Column(f"Rank of {formats.count(len(table))}", numeric=True),
         Column("Beside it"),
     ]
     return html.Section(

@@ -1,79 +1,135 @@
-"""/ui/runs/{id}/experts: every expert in a sortable, filterable table. Order and filters stand in the address."""
+"""/ui/runs/{id}/experts: where the criteria agree on experts, and every expert in a sortable, filterable table.
 
-import json
+Order and filters stand in the address, as does the selection that all pages of a run share: its experts are lit here, and
+its topic is a column.
+"""
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dash import Input, Output, dcc, html
+from dash import Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from app import addresses, formats, wording
 from app.callbacks import Binder
-from app.components import grid, icon, info
-from app.components.effect import effect_span, strip_geometry
+from app.components import graph, grid, icon, info
+from app.figures import rank_lines
+from app.pages import experts_table as table_of
 from app.pages.act_on import act_on
+from app.pages.rank_agreement import agreement_table, agreement_text, readable
 from app.pages.run_frame import Finished, run_view
 from app.quantities import QUANTITIES
 from app.router import Page, View, Visit
-from backend.services import Services
+from app.selection import Selection
+from backend.services import ExpertScopeError, ExpertTable, Services
 
-Row = Mapping[str, Any]
-NUMBER = {"filter": "agNumberColumnFilter", "type": "rightAligned"}
-SHARE = {"valueFormatter": {"function": "share(params.value)"}}
+Report = Mapping[str, Any]
+RULES = {
+    "flagged-row": {"function": "params.data && params.data.flagged"},
+    "lit": {"function": "lit(params.data)"},
+}
 
 
 def show(services: Services, visit: Visit) -> View:
-    return run_view(
-        services,
-        visit,
-        "experts",
-        lambda finished: _experts(finished, services.results.experts(finished.run.id), visit),
-    )
+    return run_view(services, visit, "experts", lambda finished: _experts(services, finished, visit))
 
 
 PAGE = Page("/runs/{run_id}/experts", show)
 
 
-def _experts(finished: Finished, experts: Sequence[Row], visit: Visit) -> Component:
-    run_id, everything = finished.run.id, visit.query.get("criteria") == "all"
-    criteria = criteria_of(experts) if everything else shown_criteria(finished.report, experts)
-    columns = [*_columns(), *(_criterion(name) for name in criteria), *_use_columns()]
+def _experts(services: Services, finished: Finished, visit: Visit) -> Component:
+    run_id, table = finished.run.id, services.results.expert_table(finished.run.id)
+    everything = visit.query.get("criteria") == "all"
+    few = shown_criteria(finished.report, table)
+    criteria, selected = list(table.criteria) if everything else few, Selection.of(visit.query)
+    topic = selected.topic if selected.topic in finished.report["prompts"]["topics"] else None
+    asked = {"run": run_id, "criteria": criteria, "topic": topic}
     return html.Div(
         [
             html.Div(
+                [html.H1(wording.flagged_finding(finished.flagged, len(table))), _links(finished)], className="spread"
+            ),
+            _ranks(services, finished, criteria, selected),
+            html.Section(
                 [
-                    html.H1(wording.flagged_finding(finished.report)),
-                    html.Div(
+                    html.H2("Every expert"),
+                    _key(criteria),
+                    _more(run_id, len(table.criteria) - len(few), everything),
+                    _grid(finished, table, asked, visit),
+                    html.P(
                         [
-                            act_on(finished.run, wording.flagged_places(finished.report), flagged=True),
-                            html.A(
-                                [icon("download"), "experts.csv"],
-                                href=addresses.download(run_id, "experts.csv"),
-                                className="button",
-                            ),
+                            html.Span(formats.plural(len(table), "expert"), id="experts-count", role="status"),
+                            "; a row opens its expert, the box before it or the space bar selects it in every view.",
                         ],
-                        className="row",
+                        className="dim small",
                     ),
                 ],
-                className="spread",
+                className="stack-2",
             ),
-            _key(criteria),
-            _more(run_id, len(criteria_of(experts)) - len(shown_criteria(finished.report, experts)), everything),
-            grid(
-                table_rows(run_id, experts),
-                [_sorted(column, visit.query.get("sort", "rank.asc")) for column in columns],
-                "Experts with their evidence, effects and criteria",
-                height="min(72vh, 760px)" if len(experts) > 20 else None,
-                options={"rowClassRules": {"flagged-row": {"function": "params.data.flagged"}}},
-                id="experts-table",
-                filterModel=_filters(visit.query.get("filter")),
-                getRowId="params.data.name",
-            ),
-            html.P(f"{formats.plural(len(experts), 'expert')}; a row opens its expert.", className="dim small"),
+            dcc.Store(id="experts-run", data=asked),
+            dcc.Store(id="experts-drawn", data=[[*place] for place in selected.experts]),
             dcc.Store(id="experts-address"),
             dcc.Store(id="experts-opened"),
         ],
-        className="stack-2",
+        className="stack-3",
+    )
+
+
+def _links(finished: Finished) -> Component:
+    href = addresses.download(finished.run.id, "experts.csv")
+    places = wording.flagged_places(finished.report)
+    save = html.A([icon("download"), "experts.csv"], href=href, className="button")
+    return html.Div([act_on(finished.run, places, flagged=True), save], className="row")
+
+
+def _ranks(services: Services, finished: Finished, criteria: Sequence[str], selected: Selection) -> Component:
+    run_id = finished.run.id
+    agreement = services.results.agreement(run_id, criteria)
+    leading = services.results.leading_experts(run_id, criteria, selected.experts)
+    text = f"Rank of {len(leading)} experts by each of {len(criteria)} criteria; the table below has every rank"
+    caption = (
+        f"{formats.plural(len(leading), 'expert')} of {formats.count(finished.experts_count)}: flagged, selected, and the "
+        "three that each criterion ranks highest. Lines that stay together are criteria that agree."
+    )
+    return html.Section(
+        [
+            html.H2([agreement_text(agreement), " ", info("rank_agreement")]),
+            graph(
+                rank_lines(leading, [*map(readable, criteria)], finished.experts_count),
+                f"{run_id}-ranks",
+                text,
+                id="experts-ranks",
+            ),
+            html.P(caption, className="dim small"),
+            agreement_table(agreement),
+        ],
+        className="stack",
+    )
+
+
+def _grid(finished: Finished, table: ExpertTable, asked: Mapping[str, Any], visit: Visit) -> Component:
+    sort = visit.query.get("sort", "rank.asc")
+    options = {
+        "rowModelType": "infinite",
+        "cacheBlockSize": table_of.BLOCK,
+        "maxConcurrentDatasourceRequests": 2,
+        "infiniteInitialRowCount": min(table_of.BLOCK, len(table)),
+        "maxBlocksInCache": 40,
+        "blockLoadDebounceMillis": 40,
+        "rowBuffer": 12,
+        "suppressCellFocus": False,
+        "rowClassRules": RULES,
+    }
+    return grid(
+        None,
+        table_of.columns(finished.run.id, table, asked["criteria"], asked["topic"], sort),
+        "Experts with their evidence, effects and criteria",
+        height=table_of.height(len(table)),
+        options=options,
+        id="experts-table",
+        rowModelType="infinite",
+        filterModel=table_of.filters(visit.query.get("filter")),
+        getRowId="params.data.name",
     )
 
 
@@ -94,15 +150,10 @@ def _key(criteria: Sequence[str]) -> Component:
     )
 
 
-def criteria_of(experts: Sequence[Row]) -> list[str]:
-    """The criteria that scored these experts, in the report's order."""
-    return list(dict.fromkeys(name for row in experts for name in row["scores"]))
-
-
-def shown_criteria(report: Row, experts: Sequence[Row]) -> list[str]:
+def shown_criteria(report: Report, table: ExpertTable) -> list[str]:
     """The criteria that the table shows unasked: those that the report does not mark as left out."""
     about = report.get("criteria", {})
-    return [name for name in criteria_of(experts) if about.get(name, {}).get("shown", True)]
+    return [name for name in table.criteria if about.get(name, {}).get("shown", True)]
 
 
 def _more(run_id: str, left_out: int, everything: bool) -> Component | None:
@@ -116,110 +167,49 @@ def _more(run_id: str, left_out: int, everything: bool) -> Component | None:
     return html.P(dcc.Link(text, href=href), className="small")
 
 
-def ranks(experts: Sequence[Row], criterion: str) -> dict[tuple[int, int], int]:
-    """Place of each expert by one criterion's score, 1 for the highest; experts without a score have none."""
-    scored = [row for row in experts if row["scores"].get(criterion) is not None]
-    order = sorted(scored, key=lambda row: -row["scores"][criterion])
-    return {(row["layer"], row["expert"]): place for place, row in enumerate(order, start=1)}
-
-
-def table_rows(run_id: str, experts: Sequence[Row]) -> list[dict[str, Any]]:
-    """The report's experts, flat, with what the cell renderers draw."""
-    by_criterion = {name: ranks(experts, name) for name in criteria_of(experts)}
-    span = effect_span([row.get("effect") for row in experts], [row.get("null") for row in experts])
-    return [_row(run_id, row, by_criterion, span) for row in experts]
-
-
-def _row(run_id: str, row: Row, by_criterion: Mapping[str, Mapping[tuple[int, int], int]], span: Any) -> dict[str, Any]:
-    layer, expert = row["layer"], row["expert"]
-    effect, frequency = row.get("effect") or {}, row.get("frequency") or {}
-    return {
-        "rank": row["rank"],
-        "layer": layer,
-        "expert": expert,
-        "name": formats.place(layer, expert),
-        "href": addresses.expert(run_id, layer, expert),
-        "flagged": row["flagged"],
-        "steps": [bool(row["evidence"].get(name)) for name, _ in wording.LADDER],
-        "ladder": wording.ladder_text(row["evidence"]),
-        "level": row["level"],
-        "effect": effect.get("estimate"),
-        "effect_text": str(formats.interval(effect)),
-        "strip": strip_geometry(effect, row.get("null"), span),
-        "q_value": row.get("q_value"),
-        "stability": row.get("stability"),
-        "harmful": frequency.get("harmful"),
-        "benign": frequency.get("benign"),
-        **{f"score_{name}": row["scores"].get(name) for name in by_criterion},
-        **{f"rank_{name}": places.get((layer, expert)) for name, places in by_criterion.items()},
-    }
-
-
-def _columns() -> list[dict[str, Any]]:
-    return [
-        {"field": "rank", **NUMBER, "filter": False, "width": 84, "pinned": "left"},
-        {
-            "field": "name",
-            "headerName": "Expert",
-            "cellRenderer": "Place",
-            "filter": "agTextColumnFilter",
-            "width": 104,
-            "pinned": "left",
-        },
-        {"field": "layer", **NUMBER, "width": 88},
-        {
-            "field": "level",
-            "headerName": "Evidence",
-            "cellRenderer": "Ladder",
-            "filter": "agNumberColumnFilter",
-            "width": 116,
-        },
-        {
-            "field": "effect",
-            "headerName": "Effect, nats",
-            "cellRenderer": "Effect",
-            "filter": "agNumberColumnFilter",
-            "width": 304,
-        },
-        {"field": "q_value", "headerName": "q", **NUMBER, **SHARE, "width": 88},
-        {"field": "stability", **NUMBER, **SHARE, "width": 100},
-    ]
-
-
-def _criterion(name: str) -> dict[str, Any]:
-    return {
-        "field": f"score_{name}",
-        "headerName": name.replace("_", " "),
-        "cellRenderer": "Score",
-        "cellRendererParams": {"rank": f"rank_{name}"},
-        **NUMBER,
-        "width": 142,
-    }
-
-
-def _use_columns() -> list[dict[str, Any]]:
-    return [
-        {"field": "harmful", "headerName": "f harmful", **NUMBER, **SHARE, "width": 108, "headerClass": "harmful"},
-        {"field": "benign", "headerName": "f benign", **NUMBER, **SHARE, "width": 104, "headerClass": "benign"},
-    ]
-
-
-def _sorted(column: dict[str, Any], sort: str) -> dict[str, Any]:
-    """The column with its part of an order such as "q_value.desc"."""
-    field, _, direction = sort.partition(".")
-    return {**column, "sort": direction} if column["field"] == field and direction in ("asc", "desc") else column
-
-
-def _filters(text: str | None) -> dict[str, Any]:
-    """The grid's filter model out of the address; one that is not JSON filters nothing."""
-    try:
-        model = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return model if isinstance(model, dict) else {}
-
-
 def register(bind: Binder) -> None:
+    services = bind.services
+
+    @bind.on(
+        Output("experts-table", "getRowsResponse"),
+        Output("experts-count", "children"),
+        Output("notice", "children", allow_duplicate=True),
+        Input("experts-table", "getRowsRequest"),
+        State("experts-run", "data"),
+        prevent_initial_call=True,
+    )
+    def fetch(request: dict[str, Any] | None, asked: dict[str, Any]) -> tuple[Any, Any, Any]:
+        if not request:
+            return no_update, no_update, no_update
+        run_id, topic = asked["run"], asked["topic"]
+        table = services.results.expert_table(run_id)
+        order, model = table_of.orders(request.get("sortModel")), request.get("filterModel") or {}
+        try:
+            page = services.results.experts_page(run_id, request["startRow"], request["endRow"], order, model, topic)
+        except ExpertScopeError as error:
+            return {"rowData": [], "rowCount": 0}, "No expert", error.message
+        lift = None if topic is None else services.results.topic_lift(run_id, topic)
+        found = table_of.rows(table, page.rows, asked["criteria"], lift)
+        return {"rowData": found, "rowCount": page.count}, _counted(page.count, len(table)), no_update
+
+    @bind.on(
+        Output("experts-ranks", "figure"),
+        Output("experts-drawn", "data"),
+        Input("selection", "data"),
+        State("experts-run", "data"),
+        State("experts-drawn", "data"),
+        prevent_initial_call=True,
+    )
+    def light(
+        selection: dict[str, Any] | None, asked: dict[str, Any] | None, drawn: list[list[int]]
+    ) -> tuple[Any, Any]:
+        chosen = [[*place] for place in Selection.of({"sel": ",".join((selection or {}).get("experts", ()))}).experts]
+        if not asked or chosen == drawn:
+            return no_update, no_update
+        leading = services.results.leading_experts(asked["run"], asked["criteria"], [(la, e) for la, e in chosen])
+        everyone = len(services.results.expert_table(asked["run"]))
+        return rank_lines(leading, [*map(readable, asked["criteria"])], everyone), chosen
+
     bind.in_browser(
         "rememberExperts",
         Output("experts-address", "data"),
@@ -230,3 +220,9 @@ def register(bind: Binder) -> None:
     bind.in_browser(
         "openRow", Output("experts-opened", "data"), Input("experts-table", "cellClicked"), prevent_initial_call=True
     )
+
+
+def _counted(passing: int, everyone: int) -> str:
+    if passing == everyone:
+        return formats.plural(everyone, "expert")
+    return f"{formats.count(passing)} of {formats.plural(everyone, 'expert')}"

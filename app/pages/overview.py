@@ -21,10 +21,10 @@ SHOWN_EXPERTS = 5
 
 
 def show(services: Services, visit: Visit) -> View:
-    return run_view(services, visit, "", _overview)
+    return run_view(services, visit, "", lambda finished: _overview(services, finished))
 
 
-def _overview(finished: Finished) -> Component:
+def _overview(services: Services, finished: Finished) -> Component:
     run, report = finished.run, finished.report
     verdict = wording.verdict(report["verdict"]["sentence"], report["verdict"].get("caveats", ()))
     return html.Div(
@@ -42,7 +42,7 @@ def _overview(finished: Finished) -> Component:
                     _asked(run, report),
                     _capture(run, report),
                     _routing(run, report),
-                    _experts(run, report),
+                    _experts(services, finished),
                     _effect(run, report),
                     _doubt(run, report),
                 ],
@@ -156,11 +156,11 @@ def _routing(run: RunInfo, report: Report) -> Component:
     return _question(3, "Routing", chart, sentence, [detail])
 
 
-def _experts(run: RunInfo, report: Report) -> Component:
-    flagged = [row for row in report["experts"] if row["flagged"]]
-    shown = flagged or report["experts"][:1]
+def _experts(services: Services, finished: Finished) -> Component:
+    run, report, flagged = finished.run, finished.report, finished.flagged
+    shown = flagged or services.results.list_experts(run.id, limit=1).items
     figure = html.Ul([_expert_line(run, row) for row in shown[:SHOWN_EXPERTS]], className="expert-lines")
-    finding = wording.flagged_finding(report)
+    finding = wording.flagged_finding(flagged, finished.experts_count)
     sentence = [dcc.Link(finding, href=addresses.run(run.id, "experts")), ". ", info("evidence")]
     if flagged:
         more = len(flagged) - SHOWN_EXPERTS

@@ -42,7 +42,7 @@ def _report(finished: Finished) -> Component:
             html.H1("Report"),
             html.P(report["verdict"]["sentence"], className="lead"),
             html.Ul([_file(finished.run.id, *entry) for entry in FILES], className="files"),
-            html.Section([html.H2("Summary"), _summary(report)], className="stack-2"),
+            html.Section([html.H2("Summary"), _summary(report, finished.experts_count)], className="stack-2"),
             html.Section([html.H2("Made with"), _origin(report)], className="stack-2"),
         ],
         className="stack-3",
@@ -66,7 +66,7 @@ def _file(run_id: str, name: str, title: str, note: str) -> Component:
     )
 
 
-def _summary(report: Mapping[str, Any]) -> Component:
+def _summary(report: Mapping[str, Any], experts: int) -> Component:
     outcomes, routing, flagged = report["outcomes"], report["routing"], report["flagged"]
     masked, over_topics = outcomes.get("masked") or {}, outcomes.get("over_topics") or {}
     places = ", ".join(formats.place(*place) for place in wording.flagged_places(report)) or "none"
@@ -87,7 +87,7 @@ def _summary(report: Mapping[str, Any]) -> Component:
         ("p against matched sets", formats.p_value(flagged.get("p_value"))),
         ("Topic ratio ρ", [interval(routing["topic_ratio"]), " ", info("topic_ratio")]),
         ("Concentration", [_concentration(flagged), " ", info("concentration")]),
-        ("Stable experts", [_stable(report), " ", info("stability")]),
+        ("Stable experts", [_stable(report, experts), " ", info("stability")]),
     ]
     columns = [
         Column("Outcome"),
@@ -112,12 +112,12 @@ def _concentration(flagged: Mapping[str, Any]) -> str:
     return f"{formats.plural(int(found['m80']), 'expert')} carry 80 %; Gini {formats.number(found.get('gini'), 2)}"
 
 
-def _stable(report: Mapping[str, Any]) -> str:
+def _stable(report: Mapping[str, Any], experts: int) -> str:
     found = report.get("stability")
     if not found:
         return formats.NONE
     chance = formats.number(found["expected_false"], 2)
-    return f"{found['passed']} of {formats.count(len(report['experts']))}; at most {chance} expected by chance"
+    return f"{found['passed']} of {formats.count(experts)}; at most {chance} expected by chance"
 
 
 def facts_list(facts: list[tuple[str, Any]]) -> Component:

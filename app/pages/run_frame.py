@@ -1,7 +1,7 @@
 """What every page of a run has around it: breadcrumbs, actions, tabs; and what a run shows before it has a result."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -35,10 +35,13 @@ VERSION = version("expertscope")
 
 @dataclass(frozen=True)
 class Finished:
-    """An audit that is done, and its report."""
+    """An audit that is done. `report` is its report without the list of experts, of whom there are `experts_count`;
+    `flagged` are the flagged ones' rows, best first."""
 
     run: RunInfo
     report: Mapping[str, Any]
+    experts_count: int
+    flagged: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ def run_view(
     title = f"{crumb or TABS[tab]} · {run.name}"
     if run.kind == "audit" and run.status != "done":
         return View(title, html.Div([_top(run, tab, None, crumb), progress_box(services, run)], className="page"))
-    report = services.results.report(run.id)
-    body = build(Finished(run, report))
+    report, experts = services.results.summary(run.id), services.results.expert_table(run.id)
+    body = build(Finished(run, report, len(experts), experts.flagged()))
     selected = Selection.of(visit.query)
     return View(title, html.Div([_top(run, tab, report, crumb, selected), body], className="page"))
 

@@ -174,7 +174,7 @@ def _took(run: RunInfo) -> str:
 def _latest(services: Services) -> Component | None:
     """The newest finished audit, large: its verdict, its numbers, a picture of its routing."""
     done = services.runs.list(status="done", kind="audit", limit=1).items
-    return _card(done[0], services.results.report(done[0].id)) if done else None
+    return _card(done[0], services.results.summary(done[0].id)) if done else None
 
 
 def _card(run: RunInfo, report: Mapping[str, Any]) -> Component:

@@ -15,6 +15,7 @@ from app.callbacks import Binder
 from app.components import Column, graph, info, interval, plain_table, stat
 from app.components.states import withheld
 from app.figures import contrasts_by_layer, divergence_by_layer, explained_scatter, ratio_by_layer, topic_matrix
+from app.figures.explained import ExplainedPoints
 from app.pages.run_frame import Finished, run_view
 from app.router import Page, View, Visit
 from backend.services import ExpertScopeError, Services
@@ -58,7 +59,7 @@ def _topics(services: Services, finished: Finished, visit: Visit) -> Component:
             _ratios(finished, per_layer),
             _contrasts(finished, per_layer),
             _matrix(services, finished, visit),
-            _explained(finished),
+            _explained(services, finished),
             html.Section([html.H2("The same in numbers"), _table(per_layer)], className="stack-2"),
         ],
         className="stack-3",
@@ -227,7 +228,7 @@ def _layer(text: str) -> int:
     return int(text) if text.isdecimal() else -1
 
 
-def _explained(finished: Finished) -> Component | None:
+def _explained(services: Services, finished: Finished) -> Component | None:
     """Topic against harm for every expert."""
     report = finished.report
     if "explained" not in report["routing"]:
@@ -239,14 +240,20 @@ def _explained(finished: Finished) -> Component | None:
         return html.Section([heading, withheld("Explained by topic, by harm", why)], className="stack")
     by_topic, by_harm = (formats.number(found["chance"][factor], 2) for factor in ("topic", "harm"))
     caption = (
-        f"{formats.plural(len(report['experts']), 'expert')}, {formats.plural(found['prompts'], 'prompt')}. "
+        f"{formats.plural(finished.experts_count, 'expert')}, {formats.plural(found['prompts'], 'prompt')}. "
         f"Dotted: what chance alone explains, {by_topic} by topic and {by_harm} by harm."
     )
+    points = ExplainedPoints.of(services.results.expert_table(finished.run.id).columns)
+    if points.rest:
+        caption += (
+            f" Dots are the flagged experts and the {formats.count(len(points.layer))} most explained by either; the "
+            f"other {formats.count(points.rest)} are the grey shades, darker where more of them lie."
+        )
     return html.Section(
         [
             heading,
             graph(
-                explained_scatter(report["experts"], found["chance"]),
+                explained_scatter(points, found["chance"]),
                 f"{finished.run.id}-explained",
                 "Each expert's use explained by topic against that explained by harm; experts.csv has the numbers",
             ),

@@ -2,22 +2,22 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 from starlette.responses import JSONResponse
 
 from backend.api.deps import DownloadQuery, ServicesDep
-from backend.api.results import file_headers
+from backend.api.results import file_headers, whole_report
 from backend.services import Services
 
 router = APIRouter(prefix="/api/v1/runs/{run_id}", tags=["documents"])
 
 
 @router.get("/document")
-def read_document(run_id: str, services: ServicesDep) -> JSONResponse:
+def read_document(run_id: str, services: ServicesDep) -> Response:
     """The run's whole result, whatever its kind; `schema` says which it is."""
     audit = services.runs.get(run_id).kind == "audit"
-    return JSONResponse(services.results.report(run_id) if audit else services.documents.get(run_id))
+    return whole_report(services, run_id) if audit else JSONResponse(services.documents.get(run_id))
 
 
 @router.get("/trace.json")

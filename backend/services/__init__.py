@@ -21,13 +21,16 @@ from analysis.prompts import Prompt, PromptSet
 from analysis.result import Answer
 from analysis.routing.coactivation import Partner
 from analysis.routing.vocabulary import TokenUse
+from analysis.statistics import RankAgreement
 from backend.db import Database, migrate
 from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.documents import Documents
-from backend.services.experts_page import Filters, Order
+from backend.services.expert_table import ExpertTable
+from backend.services.experts_page import ExpertsPage, Filters, Order
 from backend.services.heatmap_views import Order as ExpertOrder
 from backend.services.judges import Judges
+from backend.services.leading_experts import LeadingExpert
 from backend.services.models import Models
 from backend.services.prompt_sets import PromptSets
 from backend.services.records import (
@@ -133,7 +136,9 @@ __all__ = [
     "EventKind",
     "ExpertOrder",
     "ExpertScopeError",
+    "ExpertTable",
     "ExpertView",
+    "ExpertsPage",
     "Fault",
     "Filters",
     "Heatmap",
@@ -141,6 +146,7 @@ __all__ = [
     "InputError",
     "JudgeInfo",
     "Judges",
+    "LeadingExpert",
     "Margins",
     "ModelError",
     "ModelInfo",
@@ -159,6 +165,7 @@ __all__ = [
     "PromptSetInfo",
     "PromptSets",
     "PromptUse",
+    "RankAgreement",
     "Resolution",
     "Results",
     "ReviewItem",

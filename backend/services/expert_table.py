@@ -18,7 +18,7 @@ import zstandard
 from analysis.blob import pack, unpack
 from backend.reports.experts_csv import EVIDENCE
 
-BLOCK = 256
+BLOCK = 64
 """Rows that are compressed together."""
 _MAX_BLOCK = 1 << 28
 _INTEGERS = ("layer", "expert", "rank", "level")
@@ -92,12 +92,17 @@ class ExpertTable:
 
     def flagged(self) -> list[Row]:
         """The rows of the flagged experts, best first."""
-        return [self.row(int(index)) for index in np.flatnonzero(self.columns["flagged"])]
+        return self._flagged
 
     def json(self) -> Iterator[bytes]:
         """The rows as JSON, block by block, with commas between them and without brackets around them."""
         for number, block in enumerate(self.blocks):
             yield (b"," if number else b"") + _text(block)
+
+    @cached_property
+    def _flagged(self) -> list[Row]:
+        places = np.flatnonzero(self.columns["flagged"])
+        return [row for row in self.rows(0, int(places[-1]) + 1) if row["flagged"]] if len(places) else []
 
     @cached_property
     def names(self) -> list[str]:

@@ -3,7 +3,7 @@ every number comes from the stored report or the stored routing table."""
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,10 +24,11 @@ from backend.reports import experts_csv, render_html
 from backend.services.expert_table import ExpertTable
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
 from backend.services.experts_page import ExpertsPage, Filters, Order, select_rows
-from backend.services.layer_counts import LayerCounts
-from backend.services.paging import offset_cursor, offset_of
-from backend.services.heatmap_views import Order as ExpertOrder
 from backend.services.heatmap_views import CellTable, favours, margins, order_by_effect
+from backend.services.heatmap_views import Order as ExpertOrder
+from backend.services.layer_counts import LayerCounts
+from backend.services.leading_experts import LeadingExpert, leading_experts
+from backend.services.paging import offset_cursor, offset_of
 from backend.services.records import (
     CellRow,
     ExpertView,
@@ -287,9 +288,15 @@ class Results:
         places = np.searchsorted(np.array(table.layers), columns["layer"])
         return table.cells("lift", topic_group(topic))[places, columns["expert"]].astype(np.float64)
 
-    def agreement(self, run_id: str) -> RankAgreement:
-        """How far the criteria rank the experts alike."""
-        return self._agreement(run_id)
+    def leading_experts(
+        self, run_id: str, criteria: Sequence[str], selected: Collection[tuple[int, int]] = ()
+    ) -> list[LeadingExpert]:
+        """The flagged and the `selected` experts, and those that any of `criteria` puts first, with their ranks."""
+        return leading_experts(self._experts(run_id), tuple(criteria), selected)
+
+    def agreement(self, run_id: str, criteria: Sequence[str]) -> RankAgreement:
+        """How far some criteria rank the experts alike."""
+        return self._agreement(run_id, tuple(criteria))
 
     def expert(self, run_id: str, layer: int, expert: int) -> ExpertView:
         """All that is known of one expert. Raises NotFoundError for one that the model does not have."""
@@ -356,9 +363,9 @@ class Results:
         table = self._table(run_id)
         return order_by_topic(table) if name == "topic" else order_by_effect(table, self._experts(run_id))
 
-    def _read_agreement(self, run_id: str) -> RankAgreement:
+    def _read_agreement(self, run_id: str, criteria: tuple[str, ...]) -> RankAgreement:
         table = self._experts(run_id)
-        return rank_agreement({name: table.columns[f"score_{name}"] for name in table.criteria})
+        return rank_agreement({name: table.columns[f"score_{name}"] for name in criteria})
 
 
 def _result(session: Session, run_id: str) -> RunResultRow:

@@ -44,27 +44,67 @@
   functions.share = share;
   functions.cell = cell;
 
+  /* A ratio to even use, with its sign. */
+  const times = (value) => (value === null || value === undefined ? "—" : figures(value) + " ×");
+
+  /* The selection that every view of a run shares, which static/js/selection.js keeps. A row that is not loaded yet has no
+     data, in the functions below as in the cells. */
+  let chosen = null;
+  const keeper = () => window.expertscope && window.expertscope.selection;
+  const place = (data) => data.layer + "." + data.name.split("E")[1];
+  const isChosen = (data) => {
+    if (chosen === null) chosen = new Set(keeper() ? keeper().get().experts : []);
+    return Boolean(data && data.name) && chosen.has(place(data));
+  };
+
+  document.addEventListener("expertscope:selection", ({ detail }) => {
+    chosen = new Set(detail.experts);
+    const asked = document.getElementById("experts-table") && window.dash_ag_grid;
+    if (!asked) return;
+    window.dash_ag_grid.getApiAsync("experts-table").then((api) => api.redrawRows());
+  });
+
+  Object.assign(functions, { times, lit: isChosen });
+
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
 
+  cells.Mark = function (props) {
+    if (!props.data) return null;
+    const on = isChosen(props.data);
+    const name = (on ? "Deselect " : "Select ") + props.data.name;
+    const toggle = (event) => {
+      event.stopPropagation();
+      if (keeper()) keeper().toggle(place(props.data));
+    };
+    return make("button", { type: "button", className: "mark", tabIndex: -1, "aria-pressed": on, "aria-label": name, onClick: toggle }, make("span", { "aria-hidden": true }));
+  };
+
   cells.Place = function (props) {
+    if (!props.data) return null;
+    const href = props.data.href || props.base + "/" + place(props.data).replace(".", "/");
     const open = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
       event.preventDefault();
-      window.expertscopeVisit(props.data.href);
+      window.expertscopeVisit(keeper() ? keeper().carry(href) : href);
     };
-    return make("a", { href: props.data.href, onClick: open, className: "row-link num" }, props.data.name);
+    return make("a", { href, onClick: open, className: "row-link num", tabIndex: -1 }, props.data.name);
   };
 
+  /* `rungs` has one bit for each step that is passed, the first the lowest. */
   cells.Ladder = function (props) {
     const data = props.data;
+    if (!data) return null;
+    const passed = props.names.filter((_, step) => data.rungs & (1 << step));
+    const text = `Evidence ${passed.length} of ${props.names.length}: ${passed.join(", ") || "none"}`;
     return make(
       "span",
-      { className: data.flagged ? "ladder flagged-ladder" : "ladder", role: "img", "aria-label": data.ladder, title: data.ladder },
-      data.steps.map((passed, index) => make("span", { key: index, className: passed ? "step passed" : "step" })),
+      { className: data.flagged ? "ladder flagged-ladder" : "ladder", role: "img", "aria-label": text, title: text },
+      props.names.map((name, step) => make("span", { key: name, className: data.rungs & (1 << step) ? "step passed" : "step" })),
     );
   };
 
   cells.Effect = function (props) {
+    if (!props.data) return null;
     const { strip, effect_text: text, flagged } = props.data;
     if (!strip) return make("span", { className: "dim" }, "—");
     const box = (name, from, to) =>
@@ -84,13 +124,26 @@
     );
   };
 
+  /* A score and its rank over a bar from 0 on the criterion's own scale, `least` to `most`. */
   cells.Score = function (props) {
-    const rank = props.data[props.rank];
+    if (!props.data) return null;
+    const rank = props.data[props.rank], width = props.most - props.least;
+    const value = props.value === undefined ? null : props.value;
+    const left = value === null || !width ? null : (100 * (Math.min(value, 0) - props.least)) / width;
     return make(
       "span",
-      { className: "num" },
-      figures(props.value),
-      rank ? make("span", { className: "ci" }, " " + ordinal(rank)) : null,
+      { className: "score-cell" },
+      left === null ? null : make("span", { className: "score-bar", "aria-hidden": true, style: { left: left + "%", width: (100 * Math.abs(value)) / width + "%" } }),
+      make("span", { className: "num" }, figures(value), rank ? make("span", { className: "ci" }, " " + ordinal(rank)) : null),
     );
   };
+
+  /* The space bar on a cell selects the row's expert, as the box before it does. */
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== " " || !event.target.classList.contains("ag-cell") || !event.target.closest("#experts-table")) return;
+    const row = event.target.closest(".ag-row").getAttribute("row-index");
+    const mark = event.target.closest(".ag-root").querySelector(`.ag-row[row-index="${row}"] .mark`);
+    event.preventDefault();
+    if (mark) mark.click();
+  });
 })();

@@ -109,7 +109,7 @@
     },
 
     openRow(cell) {
-      if (cell && cell.colId !== "name") {
+      if (cell && cell.colId !== "name" && cell.colId !== "mark") {
         const at = window.location.pathname.replace(/\/experts\/?$/, "/experts/");
         const place = /^L(\d+)·E(\d+)$/.exec(cell.rowId || "");
         if (place) visit(at + place[1] + "/" + place[2]);

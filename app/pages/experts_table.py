@@ -1,0 +1,143 @@
+"""The table of experts: its columns, and the rows of the part that is on show. The page `experts` puts it up and asks for
+rows as somebody scrolls, sorts and filters; which rows those are is the service's business."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app import addresses, formats, wording
+from app.components.effect import strip_geometry
+from backend.services import ExpertTable, Order
+
+BLOCK = 100
+"""Rows that are fetched together."""
+NUMBER = {"filter": "agNumberColumnFilter", "type": "rightAligned"}
+SHARE = {"valueFormatter": {"function": "share(params.value)"}}
+TOPIC_LIFT = "lift_topic"
+_MANY = 200
+"""Experts, from whom on the table scrolls inside the page."""
+Column = dict[str, Any]
+
+
+def columns(run_id: str, table: ExpertTable, criteria: Sequence[str], topic: str | None, sort: str) -> list[Column]:
+    """`topic` adds the lift on its prompts; `sort` is an order such as "q_value.desc"."""
+    lift: list[Column] = [] if topic is None else [_topic_lift(topic)]
+    found = [
+        *_first(run_id),
+        *_evidence(),
+        *lift,
+        *(_criterion(table, name) for name in criteria),
+        {"field": "harmful", "headerName": "f harmful", **NUMBER, **SHARE, "width": 108, "headerClass": "harmful"},
+        {"field": "benign", "headerName": "f benign", **NUMBER, **SHARE, "width": 104, "headerClass": "benign"},
+    ]
+    field, _, direction = sort.partition(".")
+    return [
+        {**one, "sort": direction} if one["field"] == field and direction in ("asc", "desc") else one for one in found
+    ]
+
+
+def _first(run_id: str) -> list[Column]:
+    return [
+        {"field": "mark", "headerName": "", "cellRenderer": "Mark", "width": 44, "minWidth": 44, "pinned": "left",
+         "sortable": False, "filter": False, "resizable": False, "headerTooltip": "Selected in every view of this run"},
+        {"field": "rank", **NUMBER, "filter": False, "width": 84, "pinned": "left"},
+        {"field": "name", "headerName": "Expert", "cellRenderer": "Place", "filter": "agTextColumnFilter",
+         "cellRendererParams": {"base": addresses.run(run_id, "experts")}, "width": 112, "pinned": "left"},
+        {"field": "layer", **NUMBER, "width": 88},
+    ]  # fmt: skip
+
+
+def _evidence() -> list[Column]:
+    ladder = {"cellRenderer": "Ladder", "cellRendererParams": {"names": [name for name, _ in wording.LADDER]}}
+    return [
+        {"field": "level", "headerName": "Evidence", **ladder, "filter": "agNumberColumnFilter", "width": 116},
+        {"field": "effect", "headerName": "Effect, nats", "cellRenderer": "Effect", "filter": "agNumberColumnFilter",
+         "width": 304},
+        {"field": "q_value", "headerName": "q", **NUMBER, **SHARE, "width": 88},
+        {"field": "stability", **NUMBER, **SHARE, "width": 100},
+    ]  # fmt: skip
+
+
+def _topic_lift(topic: str) -> Column:
+    times = {"valueFormatter": {"function": "times(params.value)"}}
+    return {
+        "field": TOPIC_LIFT,
+        "headerName": f"lift, {topic}",
+        **NUMBER,
+        **times,
+        "width": 132,
+        "headerClass": "topic",
+    }
+
+
+def _criterion(table: ExpertTable, name: str) -> Column:
+    """A score with its rank, over a bar on the criterion's own scale, from its least to its greatest score and 0."""
+    scores = table.columns[f"score_{name}"]
+    least, most = (float(end) for end in (np.nanmin(scores, initial=0.0), np.nanmax(scores, initial=0.0)))
+    return {
+        "field": f"score_{name}",
+        "headerName": name.replace("_", " "),
+        "cellRenderer": "Score",
+        "cellRendererParams": {"rank": f"rank_{name}", "least": least, "most": most},
+        **NUMBER,
+        "width": 142,
+    }
+
+
+def rows(
+    table: ExpertTable, places: npt.NDArray[np.intp], criteria: Sequence[str], lift: npt.NDArray[np.float64] | None
+) -> list[dict[str, Any]]:
+    """The experts at `places` of the report's order, as the cell renderers read them. What an expert lacks is left out,
+    and with it the same words a hundred times.
+    """
+    names = [
+        *("rank", "layer", "level", "rungs", "flagged", "q_value", "stability", "harmful", "benign"),
+        *("effect", "effect_low", "effect_high", "null_mean", "null_sd"),
+        *(f"{part}_{name}" for name in criteria for part in ("score", "rank")),
+    ]
+    cut = {name: table.columns[name][places].tolist() for name in names}
+    if lift is not None:
+        cut[TOPIC_LIFT] = lift[places].tolist()
+    found = [dict(zip(cut, values, strict=True)) for values in zip(*cut.values(), strict=True)]
+    return [_row(table, int(place), row) for place, row in zip(places, found, strict=True)]
+
+
+def _row(table: ExpertTable, place: int, row: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in row.items() if value == value}
+    effect = {end: kept.pop(f"effect_{end}", None) for end in ("low", "high")} | {"estimate": kept.get("effect")}
+    mean, sd = kept.pop("null_mean", None), kept.pop("null_sd", None)
+    kept["name"] = table.names[place]
+    if effect["estimate"] is not None:
+        null = None if mean is None else {"mean": mean, "sd": sd}
+        kept["effect_text"] = str(formats.interval(effect))
+        kept["strip"] = strip_geometry(effect, null, padded(table.effect_range))
+    return kept
+
+
+def padded(span: tuple[float, float]) -> tuple[float, float]:
+    """A little more than what is drawn, so that no dot is cut at the edge."""
+    room = 0.04 * (span[1] - span[0] or 1.0)
+    return span[0] - room, span[1] + room
+
+
+def height(experts: int) -> str:
+    """As tall as its rows where they are few, else most of the window."""
+    whole = 36 * (experts + 1) + 20
+    return f"min(72vh, {whole}px)" if experts <= _MANY else "72vh"
+
+
+def orders(model: Sequence[Mapping[str, str]] | None) -> list[Order]:
+    """The grid's sort model; unsorted is the audit's ranking."""
+    return [Order(one["colId"], one["sort"] == "desc") for one in model or ()]
+
+
+def filters(text: str | None) -> dict[str, Any]:
+    """The grid's filter model out of the address; one that is not JSON filters nothing."""
+    try:
+        model = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return model if isinstance(model, dict) else {}
