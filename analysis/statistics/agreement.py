@@ -52,9 +52,7 @@ def rank_agreement(scores: Mapping[str, FloatArray], top: int = TOP) -> RankAgre
     pairs = []
     for one, two in combinations(scores, 2):
         both = ~np.isnan(scores[one]) & ~np.isnan(scores[two])
-        rho = _correlation(
-            *(places[name] if name in places and both.all() else rankdata(scores[name][both]) for name in (one, two))
-        )
+        rho = _correlation(*(places[name] if name in places and both.all() else rankdata(scores[name][both]) for name in (one, two)))
         pairs.append(PairAgreement(one, two, rho, len(best[one] & best[two]), int(both.sum())))
     return RankAgreement(tuple(pairs), top)
 

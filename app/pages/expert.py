@@ -38,10 +38,7 @@ def show(services: Services, visit: Visit) -> View:
     layer, expert = visit.params["layer"], visit.params["expert"]
 
     def build(finished: Finished) -> Component:
-        table, view = (
-            services.results.expert_table(finished.run.id),
-            services.results.expert(finished.run.id, layer, expert),
-        )
+        table, view = services.results.expert_table(finished.run.id), services.results.expert(finished.run.id, layer, expert)
         return _expert(finished, table, view)
 
     return run_view(services, visit, "experts", build, crumb=formats.place(layer, expert))
@@ -55,12 +52,13 @@ def _expert(finished: Finished, table: ExpertTable, view: ExpertView) -> Compone
     return html.Div(
         [
             html.Div(
-                [html.H1(wording.expert_finding(row, view.by_topic)), _neighbours(finished, table, row)],
-                className="spread",
+                [html.H1(wording.expert_finding(row, view.by_topic)), _neighbours(finished, table, row)], className="spread"
             ),
             html.Div(
                 [
-                    html.Div([_evidence(finished.run, row), _criteria(table, row)], className="stack-3"),
+                    html.Div(
+                        [_evidence(finished.run, row), _criteria(table, row)], className="stack-3"
+                    ),
                     html.Div([_effect(finished, row), _topics(finished, view), _windows(view)], className="stack-3"),
                 ],
                 className="columns",

@@ -46,9 +46,7 @@ def _experts(services: Services, finished: Finished, visit: Visit) -> Component:
     asked = {"run": run_id, "criteria": criteria, "topic": topic}
     return html.Div(
         [
-            html.Div(
-                [html.H1(wording.flagged_finding(finished.flagged, len(table))), _links(finished)], className="spread"
-            ),
+            html.Div([html.H1(wording.flagged_finding(finished.flagged, len(table))), _links(finished)], className="spread"),
             _ranks(services, finished, criteria, selected),
             html.Section(
                 [
@@ -200,9 +198,7 @@ def register(bind: Binder) -> None:
         State("experts-drawn", "data"),
         prevent_initial_call=True,
     )
-    def light(
-        selection: dict[str, Any] | None, asked: dict[str, Any] | None, drawn: list[list[int]]
-    ) -> tuple[Any, Any]:
+    def light(selection: dict[str, Any] | None, asked: dict[str, Any] | None, drawn: list[list[int]]) -> tuple[Any, Any]:
         chosen = [[*place] for place in Selection.of({"sel": ",".join((selection or {}).get("experts", ()))}).experts]
         if not asked or chosen == drawn:
             return no_update, no_update

@@ -34,9 +34,7 @@ def columns(run_id: str, table: ExpertTable, criteria: Sequence[str], topic: str
         {"field": "benign", "headerName": "f benign", **NUMBER, **SHARE, "width": 104, "headerClass": "benign"},
     ]
     field, _, direction = sort.partition(".")
-    return [
-        {**one, "sort": direction} if one["field"] == field and direction in ("asc", "desc") else one for one in found
-    ]
+    return [{**one, "sort": direction} if one["field"] == field and direction in ("asc", "desc") else one for one in found]
 
 
 def _first(run_id: str) -> list[Column]:
@@ -63,14 +61,7 @@ def _evidence() -> list[Column]:
 
 def _topic_lift(topic: str) -> Column:
     times = {"valueFormatter": {"function": "times(params.value)"}}
-    return {
-        "field": TOPIC_LIFT,
-        "headerName": f"lift, {topic}",
-        **NUMBER,
-        **times,
-        "width": 132,
-        "headerClass": "topic",
-    }
+    return {"field": TOPIC_LIFT, "headerName": f"lift, {topic}", **NUMBER, **times, "width": 132, "headerClass": "topic"}
 
 
 def _criterion(table: ExpertTable, name: str) -> Column:
@@ -106,7 +97,7 @@ def rows(
 
 
 def _row(table: ExpertTable, place: int, row: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in row.items() if value == value}
+    kept = {name: value for name, value in row.items() if value == value}  # noqa: PLR0124 - NaN is not itself
     effect = {end: kept.pop(f"effect_{end}", None) for end in ("low", "high")} | {"estimate": kept.get("effect")}
     mean, sd = kept.pop("null_mean", None), kept.pop("null_sd", None)
     kept["name"] = table.names[place]

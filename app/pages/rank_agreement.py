@@ -43,6 +43,4 @@ def agreement_table(agreement: RankAgreement) -> Component | None:
         for pair in sorted(agreement.pairs, key=lambda pair: -pair.rho if pair.rho is not None else 2)
     ]
     table = plain_table(columns, rows, "How far each two criteria agree")
-    return html.Details(
-        [html.Summary(f"All {formats.plural(len(rows), 'pair')} of criteria"), table], className="small"
-    )
+    return html.Details([html.Summary(f"All {formats.plural(len(rows), 'pair')} of criteria"), table], className="small")
