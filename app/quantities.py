@@ -42,6 +42,18 @@ QUANTITIES: Mapping[str, Quantity] = {
         "Selection frequency on harmful prompts less that on benign ones, within the chosen group.",
         "f(harmful) − f(benign)",
     ),
+    "order_topic": Quantity(
+        "Order by topic",
+        "Each layer's experts side by side by the topic that uses them most, and within a topic the most specialised "
+        "first. Across is a position then, and the same position is another expert in another layer.",
+        "topic of the largest lift f(topic) · E / k",
+    ),
+    "order_effect": Quantity(
+        "Order by effect",
+        "Each layer's experts side by side, those first whose ablation changes refusal most; experts that were not "
+        "ablated stand last. Across is a position then.",
+        "effect in nats, largest first",
+    ),
     "jsd": Quantity(
         "Jensen–Shannon divergence",
         "How differently two sets of prompts are routed in a layer: 0 is alike, 1 is without overlap.",

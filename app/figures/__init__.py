@@ -13,10 +13,14 @@ from app.figures.effect import effect_against_null
 from app.figures.explained import explained_scatter
 from app.figures.heatmap import heatmap
 from app.figures.intervals import interval_dots
+from app.figures.layer_bars import layer_bars
 from app.figures.ranks import rank_lines
+from app.figures.routing_picture import Colours, routing_picture
 from app.figures.topic_matrix import topic_matrix
+from app.figures.topic_panels import topic_panels
 
 __all__ = [
+    "Colours",
     "band_strip",
     "contrasts_by_layer",
     "control_strips",
@@ -27,9 +31,12 @@ __all__ = [
     "explained_scatter",
     "heatmap",
     "interval_dots",
+    "layer_bars",
     "lift_bars",
     "profile",
     "rank_lines",
     "ratio_by_layer",
+    "routing_picture",
     "topic_matrix",
+    "topic_panels",
 ]

@@ -1,13 +1,16 @@
-"""The layers below the routing heatmap: how undecided, how even and how specialised each one is."""
+"""The layers below the routing heatmap: how far apart each one routes topics, how undecided, even and specialised it is; and
+which of them stands out.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from app import addresses, formats
-from app.components import Column, info, plain_table
+from app.components import Column, aria, info, interval, plain_table
 
 NAMES = {
     "coactivation": "Co-activation",
@@ -16,11 +19,61 @@ NAMES = {
 }
 
 
+_MOST_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence, and what it leaves open."""
+
+    sentence: str
+    doubt: str = ""
+
+
+def layer_finding(per_layer: Sequence[Mapping[str, Any]]) -> Finding:
+    """Which layer routes topics apart by most more than prompts of one topic, if its interval lies above that noise."""
+    known = [row for row in per_layer if _known(row)]
+    if not known:
+        return Finding("Routing")
+    apart = [row for row in known if _beyond(row, "low") > 0]
+    if not apart:
+        return Finding("No layer surely separates topics", "Every interval reaches down to the noise within a topic.")
+    best = max(apart, key=lambda row: _beyond(row, "estimate"))
+    shown = f"JSD {formats.interval(best['topic'])}, within a topic {formats.number(_noise(best))}"
+    rivals = [row["layer"] for row in known if row is not best and _beyond(row, "high") >= _beyond(best, "low")]
+    if not rivals:
+        return Finding(f"Layer {best['layer']} separates topics most: {shown}")
+    names = f"{len(rivals)} other layers" if len(rivals) > _MOST_NAMED else _listed(rivals)
+    return Finding(f"Layer {best['layer']} separates topics most: {shown}", f"Not surely: {names} may do so as much.")
+
+
+def _known(row: Mapping[str, Any]) -> bool:
+    return all((row.get(name) or {}).get("estimate") is not None for name in ("topic", "within_topic")) and (
+        row["topic"].get("low") is not None
+    )
+
+
+def _noise(row: Mapping[str, Any]) -> float:
+    return float(row["within_topic"]["estimate"])
+
+
+def _beyond(row: Mapping[str, Any], end: str) -> float:
+    """By how much a layer's topic divergence, or an end of its interval, exceeds that within a topic."""
+    return float(row["topic"][end]) - _noise(row)
+
+
+def _listed(layers: Sequence[int]) -> str:
+    *first, last = map(str, layers)
+    return f"layers {', '.join(first)} and {last}" if first else f"layer {last}"
+
+
 def layer_table(run_id: str, report: Mapping[str, Any]) -> Component:
     """One row for each MoE layer, and a line for what the report withholds."""
     per_layer: Sequence[Mapping[str, Any]] = report["routing"]["per_layer"]
     columns = [
         Column("Layer", numeric=True),
+        Column(html.Span(["Topic JSD ", info("jsd_topic")]), numeric=True),
+        Column(html.Span(["Safety JSD ", info("jsd_safety")]), numeric=True),
         Column(html.Span(["Router entropy ", info("entropy")]), numeric=True),
         Column(html.Span(["Effective experts ", info("effective_experts")]), numeric=True),
         Column(html.Span(["Vocabulary ", info("vocabulary_specialisation")]), numeric=True),
@@ -29,7 +82,9 @@ def layer_table(run_id: str, report: Mapping[str, Any]) -> Component:
     ]
     rows = [
         [
-            str(row["layer"]),
+            _ring(row["layer"]),
+            interval(row.get("topic")),
+            interval(row.get("safety")),
             _bits(row.get("entropy")),
             formats.number(row.get("effective_experts")),
             _vocabulary(row.get("vocabulary_specialisation")),
@@ -41,6 +96,12 @@ def layer_table(run_id: str, report: Mapping[str, Any]) -> Component:
     return html.Section(
         [html.H2("Layers"), plain_table(columns, rows, "Routing by layer"), *_withheld(report)], className="stack"
     )
+
+
+def _ring(layer: int) -> Component:
+    """Rings the layer in the picture above; static/js/routing.js keeps it in the address."""
+    named = aria(label=f"Layer {layer}: show in the picture", pressed="false")
+    return html.Button(str(layer), type="button", className="selects", **{"data-layer": str(layer)}, **named)
 
 
 def _bits(value: float | None) -> str:

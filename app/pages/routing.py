@@ -1,26 +1,39 @@
-"""/ui/runs/{id}/routing: one quantity for every layer and expert, as a picture or as a table.
+"""/ui/runs/{id}/routing: one quantity for every layer and expert, as a picture, topic by topic, or as a table.
 
-Everything chosen stands in the address: quantity, group, window, view, and the expert that is open at the side.
+Everything chosen stands in the address: quantity, group, minus, window, order, view, layer, and the expert that is open at
+the side. The selection that all pages of a run share decides with which prompts the page begins. static/js/routing.js keeps
+the address.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Input, Output, State, ctx, dcc, html, no_update
+from dash import Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
+from plotly.graph_objects import Figure
 
-from app import wording
+from app import formats, wording
 from app.callbacks import Binder
-from app.components import aria, graph, grid, icon, info
+from app.components import graph
+from app.figures import divergence_by_layer, layer_bars
 from app.pages.cells import Choice, Drawn, draw, group_options
+from app.pages.cells_table import cells_rows, cells_table
 from app.pages.expert_summary import expert_summary
-from app.pages.layer_table import layer_table
+from app.pages.layer_table import layer_finding, layer_table
+from app.pages.routing_rail import rail, view_switch
 from app.pages.run_frame import Finished, run_view
-from app.quantities import QUANTITIES
+from app.pages.topic_maps import Maps, draw_maps
 from app.router import Page, View, Visit
-from backend.services import Heatmap, Services
+from app.selection import Selection
+from backend.services import ExpertScopeError, Heatmap, Services
 
-SHOWN = ("frequency", "probability", "lift", "difference")
+SPREAD = {
+    False: ("Effective experts", "How many experts would do the shown work if each did as much: 2 to the entropy of the "
+            "layer's shares."),
+    True: ("Share that moves", "Half the sum of the absolute differences, as a share of all selections (or of all "
+           "probability): 0 is alike, 1 is no expert in common."),
+}  # fmt: skip
 
 
 def show(services: Services, visit: Visit) -> View:
@@ -31,144 +44,148 @@ PAGE = Page("/runs/{run_id}/routing", show)
 
 
 def _routing(services: Services, finished: Finished, visit: Visit) -> Component:
-    choice = Choice.of(visit.query)
-    flagged = wording.flagged_places(finished.report)
-    cells = services.results.heatmap(finished.run.id, choice.quantity, choice.group, choice.window)
-    drawn = draw(finished.run.id, cells, flagged, choice)
+    run_id, selected = finished.run.id, Selection.of(visit.query)
+    choice = Choice.of(visit.query, finished.report["prompts"]["topics"])
+    cells = services.results.heatmap(run_id, *choice.cells)
+    places = wording.flagged_places(finished.report)
+    drawn = draw(services, run_id, cells, places, choice.order)
+    found = layer_finding(finished.report["routing"]["per_layer"])
     return html.Div(
         [
-            dcc.Store(id="routing-run", data={"run": finished.run.id, "flagged": flagged}),
+            dcc.Store(id="routing-run", data={"run": run_id, "flagged": places}),
             dcc.Store(id="routing-address"),
-            _rail(cells, choice, drawn.csv),
+            dcc.Store(id="routing-open"),
+            dcc.Store(id="routing-refreshed"),
+            html.Div(
+                [html.H1(found.sentence), html.P(found.doubt, className="dim") if found.doubt else None],
+                className="stack",
+            ),
             html.Div(
                 [
-                    html.Div([html.H1(drawn.title, id="routing-title"), _view_switch(choice)], className="spread"),
-                    _picture(drawn, choice),
-                    _table(drawn, choice),
-                    html.P(drawn.caption, id="routing-caption", className="dim small"),
-                    html.Section(
+                    rail(cells, choice, services.results.orders(run_id), drawn.csv),
+                    html.Div(
                         [
-                            html.H2("Largest cells"),
-                            html.Ol(drawn.largest, id="routing-largest", className="largest num"),
+                            html.Section(
+                                [
+                                    html.Div(
+                                        [html.H2(drawn.title, id="routing-title"), view_switch(choice)],
+                                        className="spread",
+                                    ),
+                                    _picture(drawn, choice),
+                                    _maps(services, run_id, choice, selected),
+                                    _table(run_id, cells, choice),
+                                ],
+                                className="stack",
+                            ),
+                            _profile(services, finished, cells),
+                            html.Section(
+                                [
+                                    html.H2("Largest cells"),
+                                    html.Ol(drawn.largest, id="routing-largest", className="largest num"),
+                                ],
+                                className="stack",
+                            ),
                         ],
-                        className="stack",
+                        className="stack-3 routing-main",
                     ),
-                    layer_table(finished.run.id, finished.report),
                 ],
-                className="stack-2 routing-main",
+                className="routing",
             ),
-            _drawer(services, finished.run.id, visit.query.get("expert")),
+            layer_table(run_id, finished.report),
+            _drawer(services, run_id, visit.query.get("expert")),
         ],
-        className="routing",
-    )
-
-
-def _rail(cells: Heatmap, choice: Choice, csv: str) -> Component:
-    quantities = [
-        html.Div(
-            [dmc.Radio(iconColor="var(--on-accent)", label=QUANTITIES[key].name, value=key, size="xs"), info(key)],
-            className="row",
-        )
-        for key in SHOWN
-    ]
-    return html.Aside(
-        [
-            dmc.RadioGroup(
-                html.Div(quantities, className="stack"), id="routing-quantity", value=choice.quantity, label="Quantity"
-            ),
-            dmc.Select(
-                id="routing-group",
-                label="Prompts",
-                value=choice.group,
-                data=group_options(cells.groups, choice.quantity),
-                allowDeselect=False,
-                searchable=True,
-                size="sm",
-                nothingFoundMessage="No such topic",
-            ),
-            dmc.RadioGroup(
-                html.Div(
-                    [
-                        dmc.Radio(
-                            iconColor="var(--on-accent)",
-                            label=wording.WINDOWS[window],
-                            value=window,
-                            size="xs",
-                            description=wording.WINDOW_NOTES[window],
-                        )
-                        for window in cells.windows
-                    ],
-                    className="stack",
-                ),
-                id="routing-window",
-                value=choice.window,
-                label="Tokens",
-            ),
-            html.A(
-                [icon("download"), "These cells as CSV"],
-                id="routing-csv",
-                href=csv,
-                className="button quiet flush",
-            ),
-            dcc.Store(id="routing-groups", data=cells.groups),
-        ],
-        className="rail",
-        **aria(label="What the heatmap shows"),
-    )
-
-
-def _view_switch(choice: Choice) -> Component:
-    return html.Div(
-        dmc.SegmentedControl(
-            id="routing-view",
-            value=choice.view,
-            data=[{"value": "picture", "label": "Picture"}, {"value": "table", "label": "Table"}],
-            size="xs",
-        ),
-        title="T swaps picture and table",
+        className="stack-3",
     )
 
 
 def _picture(drawn: Drawn, choice: Choice) -> Component:
     text = "Heatmap with layers down and experts across; the table view has the same cells as numbers"
+    shown = choice.view == "picture"
     return html.Div(
-        graph(drawn.figure, "routing", text, id="routing-heatmap"),
+        [
+            graph(drawn.figure if shown else Figure(), "routing", text, table=False, id="routing-heatmap"),
+            html.P(drawn.caption, id="routing-caption", className="dim small"),
+            dcc.Store(id="routing-drawn", data=_key(choice) if shown else None),
+        ],
         id="routing-picture",
-        hidden=choice.view != "picture",
+        className="stack scrolls",
+        hidden=not shown,
     )
 
 
-def _table(drawn: Drawn, choice: Choice) -> Component:
-    columns = [
-        {
-            "field": "name",
-            "headerName": "Expert",
-            "cellRenderer": "Place",
-            "filter": "agTextColumnFilter",
-            "width": 110,
-        },
-        {"field": "layer", "filter": "agNumberColumnFilter", "type": "rightAligned", "width": 100},
-        {
-            "field": "expert",
-            "headerName": "Index",
-            "filter": "agNumberColumnFilter",
-            "type": "rightAligned",
-            "width": 100,
-        },
-        {
-            "field": "value",
-            "filter": "agNumberColumnFilter",
-            "type": "rightAligned",
-            "valueFormatter": {"function": "cell(params.value)"},
-            "width": 140,
-        },
-        {"field": "flagged", "headerName": "Flag", "flex": 1, "filter": "agTextColumnFilter"},
-    ]
+def _maps(services: Services, run_id: str, choice: Choice, selected: Selection) -> Component:
+    shown = choice.view == "topics"
+    maps = _try_maps(services, run_id, choice, selected.label) if shown else Maps(Figure(), "", "")
+    text = "One small heatmap for each topic, layers down and experts across; the table view has every topic's cells as numbers"
     return html.Div(
-        grid(drawn.rows, columns, "The heatmap's cells as a table", height="560px", id="routing-table"),
+        [
+            graph(maps.figure, "routing-topics", text, table=False, id="routing-maps"),
+            html.P(maps.caption, id="routing-maps-caption", className="dim small"),
+            dcc.Store(id="routing-maps-drawn", data=_maps_key(choice, selected.label) if shown else None),
+        ],
+        id="routing-topics",
+        className="stack scrolls",
+        hidden=not shown,
+    )
+
+
+def _try_maps(services: Services, run_id: str, choice: Choice, label: str | None) -> Maps:
+    try:
+        return draw_maps(services, run_id, choice, label)
+    except ExpertScopeError as reason:
+        return Maps(Figure(layout={"height": 80}), "Topic by topic: withheld", f"Withheld: {reason.message}.")
+
+
+def _table(run_id: str, cells: Heatmap, choice: Choice) -> Component:
+    return html.Div(
+        [
+            cells_table(run_id),
+            html.P(
+                [
+                    html.Span(formats.plural(cells.values.size, "cell"), id="routing-count", role="status"),
+                    "; Enter opens a row's expert.",
+                ],
+                className="dim small",
+            ),
+        ],
         id="routing-numbers",
+        className="stack",
         hidden=choice.view != "table",
     )
+
+
+def _profile(services: Services, finished: Finished, cells: Heatmap) -> Component:
+    """The layers as bars of what is shown, beside what separates topics and harm in them."""
+    figure, name, caption = _spread(services, finished.run.id, cells)
+    per_layer = finished.report["routing"]["per_layer"]
+    text = "Divergence of topics and of harm by layer; the table of layers below has the same numbers"
+    return html.Div(
+        [
+            html.Section(
+                [
+                    html.H2(name, id="routing-spread-title"),
+                    graph(figure, "layers", "The shown cells' summary for each layer", id="routing-spread"),
+                    html.P(caption, id="routing-spread-caption", className="dim small"),
+                ],
+                className="stack",
+            ),
+            html.Section(
+                [
+                    html.H2("Topic and safety divergence"),
+                    graph(divergence_by_layer(per_layer), "divergence", text),
+                    html.P("All prompts. Bands are 95 % intervals.", className="dim small"),
+                ],
+                className="stack",
+            ),
+        ],
+        className="halves",
+    )
+
+
+def _spread(services: Services, run_id: str, cells: Heatmap) -> tuple[Figure, str, str]:
+    name, caption = SPREAD[cells.minus is not None or cells.quantity == "difference"]
+    spread = services.results.margins(run_id, cells).spread
+    return layer_bars(cells.layers, spread, name.lower()), f"{name} by layer", caption
 
 
 def _drawer(services: Services, run_id: str, opened: str | None) -> Component:
@@ -195,59 +212,136 @@ def parse_place(text: str | None) -> tuple[int, int] | None:
     return (int(layer), int(expert)) if layer.isdecimal() and expert.isdecimal() else None
 
 
+def _key(choice: Choice) -> list[str | None]:
+    """What the picture depends on, so that it is not drawn and sent twice."""
+    return [*choice.cells, choice.order]
+
+
+def _maps_key(choice: Choice, label: str | None) -> list[str | None]:
+    return [choice.quantity, choice.window, choice.minus, label]
+
+
+def _choice(quantity: str, group: str, minus: str | None, window: str, order: str = "index", view: str = "") -> Choice:
+    """The rail as it stands: a difference of harmful and benign has no second group."""
+    return Choice(quantity, group, window, view, None if quantity == "difference" else minus or None, order)
+
+
+CELLS = ("routing-quantity", "routing-group", "routing-minus", "routing-window")
+
+
 def register(bind: Binder) -> None:
     services = bind.services
 
     @bind.on(
         Output("routing-heatmap", "figure"),
-        Output("routing-table", "rowData"),
+        Output("routing-drawn", "data"),
         Output("routing-title", "children"),
         Output("routing-caption", "children"),
         Output("routing-csv", "href"),
         Output("routing-largest", "children"),
-        Input("routing-quantity", "value"),
-        Input("routing-group", "value"),
-        Input("routing-window", "value"),
+        *(Input(name, "value") for name in CELLS),
+        Input("routing-order", "value"),
         Input("routing-view", "value"),
+        State("routing-run", "data"),
+        State("routing-drawn", "data"),
+        prevent_initial_call=True,
+    )
+    def redraw(
+        quantity: str, group: str, minus: str | None, window: str, order: str, view: str, run: Any, key: Any
+    ) -> tuple[Any, ...]:
+        choice = _choice(quantity, group, minus, window, order, view)
+        cells = services.results.heatmap(run["run"], *choice.cells)
+        drawn = draw(services, run["run"], cells, run["flagged"], order)
+        again = view == "picture" and key != _key(choice)
+        picture = (drawn.figure, _key(choice)) if again else (no_update, no_update)
+        return *picture, drawn.title, drawn.caption, drawn.csv, drawn.largest
+
+    @bind.on(
+        Output("routing-maps", "figure"),
+        Output("routing-maps-caption", "children"),
+        Output("routing-maps-drawn", "data"),
+        *(Input(name, "value") for name in CELLS),
+        Input("routing-view", "value"),
+        Input("selection", "data"),
+        State("routing-run", "data"),
+        State("routing-maps-drawn", "data"),
+        prevent_initial_call=True,
+    )
+    def redraw_maps(
+        quantity: str, group: str, minus: str | None, window: str, view: str, selection: Any, run: Any, key: Any
+    ) -> tuple[Any, ...]:
+        choice = _choice(quantity, group, minus, window)
+        label = (selection or {}).get("label")
+        wanted = _maps_key(choice, label)
+        if not run or view != "topics" or key == wanted:
+            return no_update, no_update, no_update
+        maps = _try_maps(services, run["run"], choice, label)
+        return maps.figure, maps.caption, wanted
+
+    @bind.on(
+        Output("routing-spread", "figure"),
+        Output("routing-spread-title", "children"),
+        Output("routing-spread-caption", "children"),
+        *(Input(name, "value") for name in CELLS),
         State("routing-run", "data"),
         prevent_initial_call=True,
     )
-    def redraw(quantity: str, group: str, window: str, view: str, run: dict[str, Any]) -> tuple[Any, ...]:
-        cells = services.results.heatmap(run["run"], quantity, group, window)
-        drawn = draw(run["run"], cells, run["flagged"], Choice(quantity, group, window, view))
-        figure = no_update if ctx.triggered_id == "routing-view" else drawn.figure
-        rows = drawn.rows if view == "table" else no_update
-        return figure, rows, drawn.title, drawn.caption, drawn.csv, drawn.largest
+    def respread(quantity: str, group: str, minus: str | None, window: str, run: Any) -> tuple[Any, ...]:
+        choice = _choice(quantity, group, minus, window)
+        return _spread(services, run["run"], services.results.heatmap(run["run"], *choice.cells))
+
+    @bind.on(
+        Output("routing-table", "getRowsResponse"),
+        Output("routing-count", "children"),
+        Output("notice", "children", allow_duplicate=True),
+        Input("routing-table", "getRowsRequest"),
+        *(State(name, "value") for name in CELLS),
+        State("routing-run", "data"),
+        prevent_initial_call=True,
+    )
+    def fetch(
+        request: Mapping[str, Any] | None, quantity: str, group: str, minus: str | None, window: str, run: Any
+    ) -> tuple[Any, ...]:
+        if not request:
+            return no_update, no_update, no_update
+        cells = services.results.heatmap(run["run"], *_choice(quantity, group, minus, window).cells)
+        try:
+            found = cells_rows(services, run["run"], cells, request)
+        except ExpertScopeError as error:
+            return {"rowData": [], "rowCount": 0}, "No cell", error.message
+        return found, _counted(found["rowCount"], cells.values.size), no_update
 
     @bind.on(
         Output("routing-group", "data"),
         Output("routing-group", "value"),
+        Output("routing-minus", "disabled"),
         Input("routing-quantity", "value"),
         State("routing-groups", "data"),
         State("routing-group", "value"),
         prevent_initial_call=True,
     )
-    def offer_groups(quantity: str, groups: list[str], group: str) -> tuple[Any, Any]:
+    def offer_groups(quantity: str, groups: list[str], group: str) -> tuple[Any, Any, bool]:
         options = group_options(groups, quantity)
         known = {item["value"] for part in options for item in part["items"]}
-        return options, no_update if group in known else "all"
+        return options, no_update if group in known else "all", quantity == "difference"
 
     @bind.on(
         Output("routing-expert", "children"),
         Output("routing-drawer", "opened"),
-        Input("routing-heatmap", "clickData"),
+        Input("routing-open", "data"),
         State("routing-run", "data"),
         prevent_initial_call=True,
     )
-    def open_expert(click: dict[str, Any] | None, run: dict[str, Any]) -> tuple[Any, Any]:
-        if not click:
+    def open_expert(clicked: dict[str, Any] | None, run: dict[str, Any]) -> tuple[Any, Any]:
+        place = parse_place((clicked or {}).get("place"))
+        if place is None:
             return no_update, no_update
-        point = click["points"][0]
-        return expert_summary(services, run["run"], int(point["y"]), int(point["x"])), True
+        return expert_summary(services, run["run"], *place), True
 
     bind.in_browser(
         "showView",
         Output("routing-picture", "hidden"),
+        Output("routing-topics", "hidden"),
         Output("routing-numbers", "hidden"),
         Input("routing-view", "value"),
         prevent_initial_call=True,
@@ -255,11 +349,18 @@ def register(bind: Binder) -> None:
     bind.in_browser(
         "rememberRouting",
         Output("routing-address", "data"),
-        Input("routing-quantity", "value"),
-        Input("routing-group", "value"),
-        Input("routing-window", "value"),
+        *(Input(name, "value") for name in CELLS),
+        Input("routing-order", "value"),
         Input("routing-view", "value"),
         Input("routing-drawer", "opened"),
-        Input("routing-heatmap", "clickData"),
         prevent_initial_call=True,
     )
+    bind.in_browser(
+        "refreshCells", Output("routing-refreshed", "data"), Input("routing-csv", "href"), prevent_initial_call=True
+    )
+
+
+def _counted(passing: int, everyone: int) -> str:
+    if passing == everyone:
+        return formats.plural(everyone, "cell")
+    return f"{formats.count(passing)} of {formats.plural(everyone, 'cell')}"

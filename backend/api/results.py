@@ -18,6 +18,10 @@ QuantityQuery = Annotated[str, Query(description="frequency, probability, lift o
 GroupQuery = Annotated[
     str, Query(description="all, harmful, benign, topic:NAME, topic:NAME/harmful or topic:NAME/benign.")
 ]
+MinusQuery = Annotated[
+    str | None,
+    Query(description="A second group, whose values are subtracted: frequency, probability or lift of group − minus."),
+]
 WindowQuery = Annotated[str, Query(description="prompt, boundary or response.")]
 # A saved report must be safe to open from the server too: it may show, and nothing else.
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-same-origin allow-modals"
@@ -57,9 +61,10 @@ def read_heatmap(
     quantity: QuantityQuery = "frequency",
     group: GroupQuery = "all",
     window: WindowQuery = "prompt",
+    minus: MinusQuery = None,
 ) -> HeatmapOut:
-    """One quantity for every layer and expert."""
-    heatmap = services.results.heatmap(run_id, quantity, group, window)
+    """One quantity for every layer and expert, or the difference of two groups in it."""
+    heatmap = services.results.heatmap(run_id, quantity, group, window, minus)
     return HeatmapOut(**{**vars(heatmap), "values": _nested(heatmap.values)})
 
 
@@ -70,9 +75,10 @@ def read_heatmap_csv(
     quantity: QuantityQuery = "frequency",
     group: GroupQuery = "all",
     window: WindowQuery = "prompt",
+    minus: MinusQuery = None,
 ) -> Response:
     """The same numbers as rows of layer, expert, value."""
-    text = services.results.heatmap_csv(run_id, quantity, group, window)
+    text = services.results.heatmap_csv(run_id, quantity, group, window, minus)
     return _csv(text, file_headers(services, run_id, f"{quantity}.csv", True))
 
 

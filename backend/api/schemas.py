@@ -152,7 +152,10 @@ class PromptOut(BaseModel):
 
 
 class HeatmapOut(BaseModel):
-    """One quantity for every layer and expert; null where nothing was observed."""
+    """One quantity for every layer and expert; null where nothing was observed.
+
+    `minus` is the group whose values were subtracted, `favours` the label that positive values of a difference speak for.
+    """
 
     layers: list[int]
     experts: list[int]
@@ -163,6 +166,8 @@ class HeatmapOut(BaseModel):
     groups: list[str]
     windows: list[str]
     unit: str
+    minus: str | None
+    favours: Literal["harmful", "benign"] | None
 
 
 class PairsOut(BaseModel):

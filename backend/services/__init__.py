@@ -27,13 +27,15 @@ from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.documents import Documents
 from backend.services.expert_table import ExpertTable
-from backend.services.experts_page import ExpertsPage, Order
+from backend.services.experts_page import ExpertsPage, Filters, Order
+from backend.services.heatmap_views import Order as ExpertOrder
 from backend.services.judges import Judges
 from backend.services.leading_experts import LeadingExpert
 from backend.services.models import Models
 from backend.services.prompt_sets import PromptSets
 from backend.services.records import (
     ENDED,
+    CellRow,
     Depth,
     Device,
     EventKind,
@@ -41,6 +43,7 @@ from backend.services.records import (
     Heatmap,
     ImportedLabels,
     JudgeInfo,
+    Margins,
     ModelInfo,
     NewRun,
     Page,
@@ -55,6 +58,7 @@ from backend.services.records import (
     RunKind,
     RunStatus,
     TopicDistances,
+    TopicPictures,
     TopicUse,
     WindowUse,
 )
@@ -124,22 +128,26 @@ __all__ = [
     "Answer",
     "AuditEntry",
     "AuditLog",
+    "CellRow",
     "ConflictError",
     "Depth",
     "Device",
     "Documents",
     "EventKind",
+    "ExpertOrder",
     "ExpertScopeError",
     "ExpertTable",
     "ExpertView",
     "ExpertsPage",
     "Fault",
+    "Filters",
     "Heatmap",
     "ImportedLabels",
     "InputError",
     "JudgeInfo",
     "Judges",
     "LeadingExpert",
+    "Margins",
     "ModelError",
     "ModelInfo",
     "Models",
@@ -172,6 +180,7 @@ __all__ = [
     "TokenUse",
     "TooLargeError",
     "TopicDistances",
+    "TopicPictures",
     "TopicUse",
     "WindowUse",
     "Workers",

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from analysis.errors import ConflictError, ExpertScopeError, InputError, NotFoundError, WithheldError
 from analysis.result import Answer, PromptCounts
 from analysis.routing.coactivation import PAIR_WINDOWS
+from analysis.routing.picture import order_by_topic, topic_maps
 from analysis.routing.table import RoutingTable, topic_group
 from analysis.statistics import RankAgreement, rank_agreement
 from backend.db import Database
@@ -23,10 +24,22 @@ from backend.reports import experts_csv, render_html
 from backend.services.expert_table import ExpertTable
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
 from backend.services.experts_page import ExpertsPage, Filters, Order, select_rows
+from backend.services.heatmap_views import CellTable, favours, margins, order_by_effect
+from backend.services.heatmap_views import Order as ExpertOrder
 from backend.services.layer_counts import LayerCounts
 from backend.services.leading_experts import LeadingExpert, leading_experts
 from backend.services.paging import offset_cursor, offset_of
-from backend.services.records import ExpertView, Heatmap, Page, Pairs, PromptUse, TopicDistances
+from backend.services.records import (
+    CellRow,
+    ExpertView,
+    Heatmap,
+    Margins,
+    Page,
+    Pairs,
+    PromptUse,
+    TopicDistances,
+    TopicPictures,
+)
 from backend.services.run_rows import find
 from backend.services.stored_result import EXPERTS, report_json, show_answer, unpack_report
 
@@ -36,6 +49,8 @@ UNITS = {
     "lift": "selection frequency over uniform use (k/E)",
     "difference": "selection frequency, harmful minus benign",
 }
+ORDERS = ("index", "topic", "effect")
+"""How the experts of a layer may stand side by side."""
 PAIR_QUANTITIES = ("probability", "lift", "tokens")
 MOST_EXPERTS = 5_000
 """Experts that one page of a list may have."""
@@ -61,6 +76,7 @@ class Results:
         self._table = lru_cache(maxsize=_KEPT)(self._read_table)
         self._layer = lru_cache(maxsize=_KEPT_LAYERS)(self._read_layer)
         self._agreement = lru_cache(maxsize=_KEPT)(self._read_agreement)
+        self._order = lru_cache(maxsize=_KEPT)(self._read_order)
 
     def report(self, run_id: str) -> dict[str, Any]:
         """report.json, whole. For pages there are `summary`, `flagged` and `experts_page`."""
@@ -91,30 +107,101 @@ class Results:
             found: dict[str, Any] = unpack_report(document.document)["certificate"]
             return found
 
-    def heatmap(self, run_id: str, quantity: str = "frequency", group: str = "all", window: str = "prompt") -> Heatmap:
-        """One quantity for every layer and expert. Raises InputError for a quantity, group or window the run lacks."""
+    def heatmap(
+        self,
+        run_id: str,
+        quantity: str = "frequency",
+        group: str = "all",
+        window: str = "prompt",
+        minus: str | None = None,
+    ) -> Heatmap:
+        """One quantity for every layer and expert, less that of the group `minus` where one is given.
+
+        Raises InputError for a quantity, group or window the run lacks.
+        """
         table = self._table(run_id)
         return Heatmap(
             layers=[*table.layers],
             experts=[*range(table.experts)],
-            values=table.cells(quantity, group, window).copy(),
+            values=table.cells(quantity, group, window, minus).copy(),
             quantity=quantity,
             group=group,
             window=window,
             groups=[*table.groups],
             windows=[*table.windows],
-            unit=UNITS[quantity],
+            unit=UNITS[quantity] + (f", {group} less {minus}" if minus else ""),
+            minus=minus,
+            favours=favours(quantity, group, minus),
         )
 
-    def heatmap_csv(self, run_id: str, quantity: str = "frequency", group: str = "all", window: str = "prompt") -> str:
+    def heatmap_csv(
+        self,
+        run_id: str,
+        quantity: str = "frequency",
+        group: str = "all",
+        window: str = "prompt",
+        minus: str | None = None,
+    ) -> str:
         """The heatmap as rows of layer, expert, value; an empty value where nothing was observed."""
-        heatmap = self.heatmap(run_id, quantity, group, window)
+        heatmap = self.heatmap(run_id, quantity, group, window, minus)
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["layer", "expert", quantity])
         for layer, values in zip(heatmap.layers, heatmap.values.tolist(), strict=True):
             writer.writerows([layer, expert, "" if np.isnan(v) else repr(v)] for expert, v in enumerate(values))
         return out.getvalue()
+
+    def margins(self, run_id: str, heatmap: Heatmap, order: ExpertOrder | None = None) -> Margins:
+        """What stands beside one of this run's heatmaps, its experts in `order`."""
+        return margins(self._table(run_id), heatmap, self._report(run_id)["routing"]["per_layer"], order)
+
+    def expert_order(self, run_id: str, name: str) -> ExpertOrder | None:
+        """The experts of each layer [layers, positions] by "topic" or by "effect"; None for "index", their own order.
+
+        Raises InputError for another name, WithheldError where the run has no topics or no effects to order by.
+        """
+        if name not in ORDERS:
+            raise InputError(f"unknown order '{name}': expected one of {', '.join(ORDERS)}", field="order")
+        return None if name == "index" else self._order(run_id, name)
+
+    def orders(self, run_id: str) -> list[str]:
+        """The orders that this run has."""
+        has_effects = bool(np.isfinite(self._experts(run_id).columns["effect"]).any())
+        known = {"index": True, "topic": len(self._table(run_id).topics) > 1, "effect": has_effects}
+        return [name for name in ORDERS if known[name]]
+
+    def topic_pictures(
+        self,
+        run_id: str,
+        quantity: str = "frequency",
+        window: str = "prompt",
+        label: str | None = None,
+        minus: str | None = None,
+    ) -> TopicPictures:
+        """One small heatmap for each topic. Raises InputError as `heatmap` does, WithheldError without topics."""
+        table = self._table(run_id)
+        maps = topic_maps(table, quantity, window, label=label, minus=minus)
+        topics, layers = [*maps.topics], [*table.layers]
+        return TopicPictures(topics, layers, table.experts, maps.block, maps.values, quantity, minus, label, window)
+
+    def cells_page(
+        self,
+        run_id: str,
+        heatmap: Heatmap,
+        start: int,
+        end: int,
+        sort: Sequence[Order] = (),
+        filters: Filters | None = None,
+    ) -> Page[CellRow]:
+        """Rows `start` up to `end` of a heatmap's cells, sorted and filtered by layer, expert, value, name or flag.
+
+        Raises InputError for a column or filter that does not exist.
+        """
+        experts = self._experts(run_id).columns
+        flagged = experts["flagged"]
+        table = CellTable.of(heatmap, experts["layer"][flagged], experts["expert"][flagged])
+        found = select_rows(table, start, end, sort, filters or {}, {})
+        return Page([table.row(int(index)) for index in found.rows], found.count, None)
 
     def coactivation(self, run_id: str, layer: int, quantity: str = "probability", window: str = "prompt") -> Pairs:
         """How the experts of one layer work together. Raises InputError for a layer, quantity or window that the run
@@ -272,6 +359,10 @@ class Results:
                 return LayerCounts.from_bytes(row.cells, layer)
             counts = PromptCounts.from_bytes(_result(session, run_id).counts)
         return LayerCounts.of(layer, self._table(run_id), counts)
+
+    def _read_order(self, run_id: str, name: str) -> ExpertOrder:
+        table = self._table(run_id)
+        return order_by_topic(table) if name == "topic" else order_by_effect(table, self._experts(run_id))
 
     def _read_agreement(self, run_id: str, criteria: tuple[str, ...]) -> RankAgreement:
         table = self._experts(run_id)

@@ -20,11 +20,31 @@
     window.Plotly.relayout(plot, { shapes: [...others, ...own] });
   }
 
+  const cellsOf = (plot) => plot._fullData.find((trace) => trace.type === "heatmap") || { z: [[]] };
+
+  /* Which expert stands at a position of each layer, where a heatmap does not have them in the order of their index:
+     the layout's meta.columns or the cells' customdata, [layers][positions]. */
+  const orderOf = (plot) => (plot.layout.meta || {}).columns || cellsOf(plot).customdata || null;
+
+  /* "layer.expert" of a cell that somebody points at; null for a mark beside the cells. */
+  function placeOf(plot, point) {
+    if (!point || kindOf(plot) !== "expert-cells" || point.fullData.type !== "heatmap") return null;
+    const order = orderOf(plot), row = plot.layout.meta.layers.map(String).indexOf(String(point.y));
+    return `${point.y}.${order && row >= 0 ? order[row][point.x] : point.x}`;
+  }
+
   const paint = {
     "expert-cells"(plot, state) {
       const meta = plot.layout.meta, rows = meta.layers.map(String), reach = Math.max(0.5, meta.reach || 0.5);
+      const order = orderOf(plot), across = cellsOf(plot).z[0].length;
+      const position = (row, expert) => (order ? Array.from(order[row]).indexOf(expert) : expert);
       const places = state.experts.map((place) => place.split(".")).filter(([layer]) => rows.includes(layer));
-      shapes(plot, places.flatMap(([layer, expert]) => ring(+expert - reach, +expert + reach, rows.indexOf(layer) - reach, rows.indexOf(layer) + reach)));
+      const rings = places.flatMap(([layer, expert]) => {
+        const row = rows.indexOf(layer), at = position(row, +expert);
+        return at < 0 ? [] : ring(at - reach, at + reach, row - reach, row + reach);
+      });
+      const row = rows.indexOf(new URLSearchParams(window.location.search).get("layer") || "");
+      shapes(plot, row < 0 ? rings : [...ring(-0.5, across - 0.5, row - 0.5, row + 0.5), ...rings]);
     },
 
     "expert-dots"(plot, state) {
@@ -50,7 +70,8 @@
       const panels = plot.layout.meta.panels, at = panels.findIndex((panel) => panel.topic === state.topic);
       const layers = plot.layout.meta.layers.map(String);
       const experts = state.experts.map((place) => place.split(".")).filter(([layer]) => layers.includes(layer));
-      const dots = panels.flatMap(({ axes }) => experts.flatMap(([layer, expert]) => ring(+expert - 0.5, +expert + 0.5, layers.indexOf(layer) - 0.5, layers.indexOf(layer) + 0.5, axes)));
+      const reach = Math.max(0.5, plot.layout.meta.reach || 0.5);
+      const dots = panels.flatMap(({ axes }) => experts.flatMap(([layer, expert]) => ring(+expert - reach, +expert + reach, layers.indexOf(layer) - 0.5, layers.indexOf(layer) + 0.5, axes)));
       const across = plot.layout.meta.experts;
       shapes(plot, [...(at < 0 ? [] : ring(-0.5, across - 0.5, -0.5, layers.length - 0.5, panels[at].axes)), ...dots]);
     },
@@ -65,7 +86,7 @@
     const point = event.points && event.points[0], kind = kindOf(plot), mouse = event.event || {};
     if (!point) return;
     const more = mouse.shiftKey || mouse.ctrlKey || mouse.metaKey;
-    if (kind === "expert-cells") pick(`${point.y}.${point.x}`, more);
+    if (placeOf(plot, point)) pick(placeOf(plot, point), more);
     if (kind === "expert-dots" && Array.isArray(point.customdata)) pick(point.customdata.slice(0, 2).join("."), more);
     if (kind === "topic-cells") pickTopic(point.y);
     if (kind === "topic-bars") pickTopic(point.y);
@@ -102,6 +123,8 @@
     });
     light(plot, selection().get());
   });
+
+  window.expertscope = Object.assign(window.expertscope || {}, { placeOf });
 
   document.addEventListener("expertscope:selection", ({ detail }) => {
     for (const plot of drawn()) if (plot._fullLayout) light(plot, detail);
