@@ -19,6 +19,7 @@ from analysis.routing.coactivation import Coactivation
 from analysis.routing.encoding import Batch, Encoded, batches, encode
 from analysis.routing.recorder import BOUNDARY, PROMPT, RESPONSE, Recorded, RoutingRecorder
 from analysis.routing.sparse import SparseCounts
+from analysis.routing.token_keeper import KeptTokens
 from analysis.routing.vocabulary import NONE_FOLLOWED, FollowedIds, Vocabulary, count_top_experts, follow, readable
 from analysis.shards import MemoryShards, Shard, ShardStore
 
@@ -184,10 +185,16 @@ def _summed(name: str, parts: Sequence[Shard]) -> SparseCounts:
 
 
 @torch.inference_mode()
-def record_batch(model: LoadedModel, batch: Batch, max_new_tokens: int) -> tuple[Recorded, list[Generated], list[int]]:
-    """Record one batch; also returns its answers and how many answer tokens each sequence fed back to the model."""
+def record_batch(
+    model: LoadedModel, batch: Batch, max_new_tokens: int, keep: Sequence[int] = ()
+) -> tuple[Recorded, list[Generated], list[int]]:
+    """Record one batch; also returns its answers and how many answer tokens each sequence fed back to the model.
+
+    `keep` are places in the batch whose single tokens are kept.
+    """
     eos = eos_ids(model)
-    recorder = RoutingRecorder(model.seam.layers, batch.attention_mask, torch.tensor(eos, device=model.device))
+    end = torch.tensor(eos, device=model.device)
+    recorder = RoutingRecorder(model.seam.layers, batch.attention_mask, end, keep=keep)
     with model.seam.attach(recorder):
         if max_new_tokens == 0:
             model.model(
@@ -197,6 +204,19 @@ def record_batch(model: LoadedModel, batch: Batch, max_new_tokens: int) -> tuple
         sequences = generate(model, batch, max_new_tokens)
     answers, fed = read_answers(model, sequences, eos)
     return recorder.fetch(), answers, fed
+
+
+def kept_tokens(
+    recorded: Recorded, prompts: Sequence[Sequence[int]], answers: Sequence[Generated], fed: Sequence[int]
+) -> list[KeptTokens]:
+    """The sequences of a batch whose tokens were kept; the other three have an entry for each sequence of it."""
+    kept = recorded.kept
+    if kept is None:
+        return []
+    spoken = [one.tokens[:-1] if one.finished else one.tokens for one in answers]
+    return [
+        kept.sequence(number, prompts[place], spoken[place], fed[place]) for number, place in enumerate(kept.places)
+    ]
 
 
 def generate(model: LoadedModel, batch: Batch, max_new_tokens: int) -> torch.Tensor:
