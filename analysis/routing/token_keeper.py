@@ -14,11 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from analysis.models import MoeLayer
+from analysis.routing.token_trace import NO_EXPERT
 
-NO_EXPERT = 0xFFFF
-"""Stands in `ids` where nothing was selected: beyond the k of a layer that has a smaller one, or a token that was never
-fed back to the model.
-"""
+BYTES_PER_CHOICE = 4
+"""Two for the id and two for the weight."""
 
 
 @dataclass(frozen=True)

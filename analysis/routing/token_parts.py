@@ -1,13 +1,11 @@
 """Which of a prompt's tokens are the user's own words, and which belong to the chat template around them."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import Prompt
 from analysis.routing.encoding import encode
-
-Part = Literal["template", "prompt", "boundary", "response"]
+from analysis.routing.token_trace import Part
 
 # Two characters that no prompt starts or ends with, and that share no byte: what surrounds both is the template.
 _STAND_INS = ("\ue000", "\uf8ff")

@@ -1,34 +1,31 @@
 """Where every token of one prompt, and of the answer to it, was routed: what the token pages and the playground draw.
 
-`trace_tokens` runs prompts for it; an audit keeps those of a bounded sample of its capture. Selections and weights are
-what passed the seam.
+`token_tracing` makes it: an audit from a bounded sample of its capture, the playground by running one prompt.
+Selections and weights are what passed the seam. No torch here.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.blob import pack, unpack
 from analysis.errors import InputError
-from analysis.models import ExpertId, LoadedModel
-from analysis.prompts.prompt_set import Prompt
-from analysis.routing.certificate import proven
-from analysis.routing.encoding import batches, encode
-from analysis.routing.token_keeper import NO_EXPERT, KeptTokens
-from analysis.routing.token_parts import Part, Template
-from analysis.routing.trace import DEFAULTS, Generated, kept_tokens, record_batch, tally_batch
-from analysis.routing.vocabulary import readable
 
-__all__ = ["NO_EXPERT", "Part", "Routed", "TokenTrace", "TracedAnswer", "trace_tokens"]
+Part = Literal["template", "prompt", "boundary", "response"]
+NO_EXPERT = 0xFFFF
+"""Stands in `ids` where nothing was selected: beyond the k of a layer that has a smaller one, or a token that was never
+fed back to the model.
+"""
 
 
 class Routed(NamedTuple):
     """An expert that worked on a token: the `weight` it was applied with, and its `share` of the layer's weight."""
 
-    expert: ExpertId
+    layer: int
+    expert: int
     weight: float
     share: float
 
@@ -119,7 +116,7 @@ class TokenTrace:
         places = range(len(self.layers)) if layer is None else [self.place(layer)]
         shares = self.shares[:, token]
         found = [
-            Routed(ExpertId(self.layers[p], int(i)), float(weight), float(share))
+            Routed(self.layers[p], int(i), float(weight), float(share))
             for p in places
             for i, weight, share in zip(self.ids[p, token], self.weights[p, token], shares[p], strict=True)
             if i != NO_EXPERT
@@ -164,50 +161,3 @@ class TokenTrace:
 
     def _routed_only(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return np.where(self.routed, values, np.float32(np.nan))
-
-
-class TracedAnswer(NamedTuple):
-    """A prompt's routing, and the answer that was generated meanwhile."""
-
-    trace: TokenTrace
-    answer: Generated
-
-
-def trace_tokens(
-    model: LoadedModel,
-    prompts: Sequence[Prompt],
-    max_new_tokens: int = DEFAULTS.max_new_tokens,
-    *,
-    batch_tokens: int = DEFAULTS.batch_tokens,
-) -> list[TracedAnswer]:
-    """Run prompts with their greedy answers and keep every token's routing, in the order of `prompts`.
-
-    For a changed model call it inside `model.seam.install(...)`: it then records what was really applied. Raises
-    CaptureError where what was seen is not what had to pass, InputError for a prompt the model cannot take.
-    """
-    encoded, template = encode(model, prompts), Template(model)
-    tokens = {one.row: one.tokens for one in encoded}
-    found: dict[int, TracedAnswer] = {}
-    for batch in batches(model, encoded, batch_tokens=batch_tokens):
-        recorded, answers, fed = record_batch(model, batch, max_new_tokens, keep=range(len(batch.rows)))
-        asked = [tokens[row] for row in batch.rows]
-        proven(tally_batch(model, recorded, [len(one) for one in asked], fed))
-        for row, kept, answer in zip(batch.rows, kept_tokens(recorded, asked, answers, fed), answers, strict=True):
-            found[row] = TracedAnswer(token_trace(model, template, prompts[row], kept), answer)
-    return [found[row] for row in range(len(prompts))]
-
-
-def token_trace(model: LoadedModel, template: Template, prompt: Prompt, kept: KeptTokens) -> TokenTrace:
-    """What was kept of one sequence, with its texts."""
-    texts, special = readable(model.tokenizer, np.array(kept.tokens, dtype=np.int64))
-    answered = len(kept.tokens) - kept.prompt
-    return TokenTrace(
-        prompt_id=prompt.id,
-        tokens=texts,
-        special=special,
-        parts=(*template.parts(kept.tokens[: kept.prompt]), *(["response"] * answered)),
-        layers=tuple(layer.layer for layer in model.seam.layers),
-        experts=model.description.experts,
-        ids=kept.ids,
-        weights=kept.weights,
-    )

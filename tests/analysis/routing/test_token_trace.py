@@ -15,7 +15,8 @@ from analysis.interventions import mask
 from analysis.models import ExpertId, LoadedModel
 from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.routing.encoding import encode
-from analysis.routing.token_trace import NO_EXPERT, TokenTrace, trace_tokens
+from analysis.routing.token_trace import NO_EXPERT, TokenTrace
+from analysis.routing.token_tracing import token_traces, trace_tokens
 from analysis.routing.trace import CaptureSettings, capture
 
 SAVED = ("qwen3_moe", "mixtral", "olmoe", "deepseek_v3", "gpt_oss")
@@ -109,6 +110,31 @@ def test_weights_are_those_that_reach_the_experts(family: str, any_model: Any, w
         np.testing.assert_allclose(dense_weights(trace)[:, :routed], expected, rtol=2e-3, atol=1e-4)
 
 
+def test_a_capture_keeps_the_same_tokens_when_it_is_asked_to(any_model: Any, words: PromptSet) -> None:
+    model = any_model("olmoe")
+    settings = CaptureSettings(NEW_TOKENS, batch_tokens=128, shard_prompts=3, token_bytes=1_000_000)
+    kept = token_traces(model, capture(model, words, settings))
+    alone = [one.trace for one in trace_tokens(model, words.prompts, NEW_TOKENS, batch_tokens=128)]
+    assert [(one.prompt_id, one.tokens, one.parts) for one in kept] == [
+        (one.prompt_id, one.tokens, one.parts) for one in alone
+    ]
+    for one, other in zip(kept, alone, strict=True):
+        np.testing.assert_array_equal(one.ids, other.ids)
+        np.testing.assert_allclose(one.weights, other.weights, atol=1e-3)
+
+
+def test_a_capture_keeps_no_more_than_the_bound(any_model: Any, words: PromptSet) -> None:
+    model = any_model("olmoe")
+    settings = CaptureSettings(NEW_TOKENS, batch_tokens=128, token_bytes=1_500)
+    kept = capture(model, words, settings).kept
+    assert 0 < len(kept) < len(words)
+    assert sum(one.ids.nbytes + one.weights.nbytes for one in kept.values()) <= 1_500
+
+
+def test_a_capture_keeps_no_tokens_unasked(any_model: Any, words: PromptSet) -> None:
+    assert not capture(any_model("olmoe"), words, CaptureSettings(0)).kept
+
+
 def test_texts_and_parts_follow_the_template(tiny: Any) -> None:
     [(trace, answer)] = trace_tokens(tiny("olmoe"), [Prompt("one", "ab<")], 2)
     assert trace.tokens[:6] == ("<user>", "a", "b", "<", "<end>", "<assistant>")
@@ -179,12 +205,8 @@ def test_a_weight_is_what_was_applied_and_no_share() -> None:
 
 def test_the_first_experts_of_a_token_are_those_with_the_largest_share() -> None:
     top = by_hand().top(0)
-    assert [(one.expert, one.weight, one.share) for one in top] == [
-        ((4, 2), 0.25, 1.0),
-        ((1, 3), 1.5, 0.75),
-        ((1, 0), 0.5, 0.25),
-    ]
-    assert [one.expert for one in by_hand().top(0, layer=1, most=1)] == [(1, 3)]
+    assert top == [(4, 2, 0.25, 1.0), (1, 3, 1.5, 0.75), (1, 0, 0.5, 0.25)]
+    assert by_hand().top(0, layer=1, most=1) == [(1, 3, 1.5, 0.75)]
     assert by_hand().top(1) == []
 
 
