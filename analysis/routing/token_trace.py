@@ -113,15 +113,24 @@ class TokenTrace:
         """The experts that worked on a token, those with the largest share of their layer's weight first: of one layer,
         or of all.
         """
-        places = range(len(self.layers)) if layer is None else [self.place(layer)]
-        shares = self.shares[:, token]
-        found = [
-            Routed(self.layers[p], int(i), float(weight), float(share))
-            for p in places
-            for i, weight, share in zip(self.ids[p, token], self.weights[p, token], shares[p], strict=True)
-            if i != NO_EXPERT
+        return self.tops(layer, most)[token]
+
+    def tops(self, layer: int | None = None, most: int = 8) -> list[list[Routed]]:
+        """`top` of every token."""
+        places = np.arange(len(self.layers)) if layer is None else np.array([self.place(layer)])
+        chosen = [a[places].transpose(1, 0, 2) for a in (self.ids, self.weights, self.shares)]
+        ids, weights, shares = (a.reshape(len(self.tokens), -1) for a in chosen)
+        ranked = np.where(ids == NO_EXPERT, -1, shares)
+        order = np.argsort(-ranked, axis=1, kind="stable")[:, :most]
+        k = self.ids.shape[-1]
+        return [
+            [
+                Routed(self.layers[places[cell // k]], int(ids[t, cell]), float(weights[t, cell]), float(shares[t, cell]))
+                for cell in row
+                if ids[t, cell] != NO_EXPERT
+            ]
+            for t, row in enumerate(order)
         ]
-        return sorted(found, key=lambda one: -one.share)[:most]
 
     def place(self, layer: int) -> int:
         """The layer's place among the MoE layers. Raises InputError for one that is none."""
