@@ -118,14 +118,13 @@ class TokenTrace:
     def tops(self, layer: int | None = None, most: int = 8) -> list[list[Routed]]:
         """`top` of every token."""
         places = np.arange(len(self.layers)) if layer is None else np.array([self.place(layer)])
-        chosen = [a[places].transpose(1, 0, 2) for a in (self.ids, self.weights, self.shares)]
-        ids, weights, shares = (a.reshape(len(self.tokens), -1) for a in chosen)
-        ranked = np.where(ids == NO_EXPERT, -1, shares)
-        order = np.argsort(-ranked, axis=1, kind="stable")[:, :most]
-        k = self.ids.shape[-1]
+        chosen = (array[places].transpose(1, 0, 2) for array in (self.ids, self.weights, self.shares))
+        ids, weights, shares = (array.reshape(len(self.tokens), -1) for array in chosen)
+        layers = np.array(self.layers)[places].repeat(self.ids.shape[-1])
+        order = np.argsort(-np.where(ids == NO_EXPERT, -1, shares), axis=1, kind="stable")[:, :most]
         return [
             [
-                Routed(self.layers[places[cell // k]], int(ids[t, cell]), float(weights[t, cell]), float(shares[t, cell]))
+                Routed(int(layers[cell]), int(ids[t, cell]), float(weights[t, cell]), float(shares[t, cell]))
                 for cell in row
                 if ids[t, cell] != NO_EXPERT
             ]
