@@ -17,6 +17,7 @@ from app.pages import (
     run_frame,
     run_home,
     runs,
+    tokens,
     topics,
     tuning,
 )
@@ -31,6 +32,7 @@ PAGES: Sequence[Page] = (
     topics.PAGE,
     expert.PAGE,
     experts.PAGE,
+    tokens.PAGE,
     interventions.PAGE,
     tuning.PAGE,
     report.PAGE,
@@ -50,5 +52,6 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     experts.register,
     expert.register,
     topics.register,
+    tokens.register,
     judges.register,
 )

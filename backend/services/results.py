@@ -17,6 +17,7 @@ from analysis.result import Answer, PromptCounts
 from analysis.routing.coactivation import PAIR_WINDOWS
 from analysis.routing.picture import order_by_topic, topic_maps
 from analysis.routing.table import RoutingTable, topic_group
+from analysis.routing.token_trace import TokenTrace
 from analysis.statistics import RankAgreement, rank_agreement
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunLayerRow, RunResultRow, RunRow
@@ -39,9 +40,11 @@ from backend.services.records import (
     PromptUse,
     TopicDistances,
     TopicPictures,
+    TracedPrompt,
 )
 from backend.services.run_rows import find
 from backend.services.stored_result import EXPERTS, report_json, show_answer, unpack_report
+from backend.services.stored_tokens import token_trace, traced_prompts
 
 UNITS = {
     "frequency": "share of tokens that select the expert",
@@ -327,6 +330,20 @@ class Results:
         with self._database.read() as session:
             _result(session, run_id)
             return [show_answer(row) for row in session.scalars(query)]
+
+    def traced_prompts(self, run_id: str) -> list[TracedPrompt]:
+        """The prompts whose single tokens the run has kept, in the order of their set; none for an older run."""
+        with self._database.read() as session:
+            _result(session, run_id)
+            return traced_prompts(session, find(session, run_id))
+
+    def tokens(self, run_id: str, prompt_id: str) -> TokenTrace:
+        """Where every token of a prompt and its answer was routed. Raises NotFoundError, which says why and what to do,
+        for a prompt outside of what the run has kept.
+        """
+        with self._database.read() as session:
+            _result(session, run_id)
+            return token_trace(session, find(session, run_id), prompt_id)
 
     def experts_csv(self, run_id: str) -> str:
         return experts_csv(self.report(run_id))
