@@ -27,7 +27,10 @@ from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.documents import Documents
 from backend.services.judges import Judges
 from backend.services.models import Models
+from backend.services.playground import Playground, Taken
+from backend.services.playground_references import PlaygroundReferences
 from backend.services.prompt_sets import PromptSets
+from backend.services.questions import Asked, DetectorQuality, NewQuestion, Question, QuestionStatus, Waiting
 from backend.services.records import (
     ENDED,
     Depth,
@@ -76,6 +79,7 @@ class Services:
     audit_log: AuditLog
     judges: Judges
     workers: Workers
+    playground: Playground
     settings: Settings
     database: Database
 
@@ -98,17 +102,21 @@ def open_services(settings: Settings) -> Services:
     migrate(database)
     audit_log = AuditLog(database)
     prompt_sets, models = PromptSets(database, settings), Models(database, settings)
+    results, documents = Results(database), Documents(database, settings)
+    workers = Workers(database, settings)
+    references = PlaygroundReferences(database, results, documents, prompt_sets)
     return Services(
         prompt_sets=prompt_sets,
         models=models,
         runs=Runs(database, settings, models, prompt_sets),
-        results=Results(database),
-        documents=Documents(database, settings),
+        results=results,
+        documents=documents,
         permits=Permits(settings, audit_log),
         adapters=Adapters(models),
         audit_log=audit_log,
         judges=Judges(database, settings),
-        workers=Workers(database, settings),
+        workers=workers,
+        playground=Playground(database, settings, models, workers, references),
         settings=settings,
         database=database,
     )
@@ -118,10 +126,12 @@ __all__ = [
     "ENDED",
     "Adapters",
     "Answer",
+    "Asked",
     "AuditEntry",
     "AuditLog",
     "ConflictError",
     "Depth",
+    "DetectorQuality",
     "Device",
     "Documents",
     "EventKind",
@@ -136,12 +146,14 @@ __all__ = [
     "ModelError",
     "ModelInfo",
     "Models",
+    "NewQuestion",
     "NewRun",
     "NotFoundError",
     "Page",
     "Pairs",
     "Partner",
     "Permits",
+    "Playground",
     "Progress",
     "Prompt",
     "PromptFileError",
@@ -149,6 +161,8 @@ __all__ = [
     "PromptSetInfo",
     "PromptSets",
     "PromptUse",
+    "Question",
+    "QuestionStatus",
     "Resolution",
     "Results",
     "ReviewItem",
@@ -160,10 +174,12 @@ __all__ = [
     "Runs",
     "Services",
     "Settings",
+    "Taken",
     "TokenUse",
     "TooLargeError",
     "TopicDistances",
     "TopicUse",
+    "Waiting",
     "WindowUse",
     "Workers",
     "open_services",
