@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from analysis.routing.saturation import Saturation, saturation
     from analysis.routing.summary import routing_table
     from analysis.routing.table import RoutingTable
+    from analysis.routing.token_trace import TokenTrace
+    from analysis.routing.token_tracing import trace_tokens
     from analysis.routing.topic_safety import TopicSafety
     from analysis.routing.topics import TopicSpecialisation, topic_specialisation
     from analysis.routing.trace import CaptureSettings, Trace, capture
@@ -78,6 +80,8 @@ else:
         "analysis.routing.forced": "ForcedPair capture_forced",
         "analysis.routing.summary": "routing_table",
         "analysis.routing.table": "RoutingTable",
+        "analysis.routing.token_trace": "TokenTrace",
+        "analysis.routing.token_tracing": "trace_tokens",
         "analysis.routing.topic_safety": "TopicSafety",
         "analysis.routing.topics": "TopicSpecialisation topic_specialisation",
         "analysis.routing.trace": "CaptureSettings Trace capture",
@@ -143,6 +147,7 @@ __all__ = [
     "Saturation",
     "SeamListener",
     "SharedExpertLora",
+    "TokenTrace",
     "TopicSafety",
     "TopicSpecialisation",
     "Trace",
@@ -181,6 +186,7 @@ __all__ = [
     "score",
     "statistics",
     "topic_specialisation",
+    "trace_tokens",
     "train_organism",
     "tune_trial",
 ]
