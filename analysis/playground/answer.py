@@ -10,6 +10,7 @@ import numpy.typing as npt
 from analysis.blob import pack, unpack
 from analysis.result import AnswerLabel
 from analysis.routing.table import WINDOWS, Window
+from analysis.routing.token_trace import TokenTrace
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -75,7 +76,8 @@ class PlaygroundAnswer:
     """`label`, `rule` and `span` are the judge's; `finished` is False for an answer cut at its longest length.
 
     `frequency` (selections per token, sums to k over experts) and `probability` (mean router probability) are
-    [windows, layers, experts] over `tokens` [windows] tokens; NaN for a window without any. `withheld` says by name
+    [windows, layers, experts] over `window_tokens` [windows] tokens; NaN for a window without any. `tokens` has the
+    routing of every single one. `withheld` says by name
     (margin, distance, detectors) why something is missing.
     """
 
@@ -92,6 +94,7 @@ class PlaygroundAnswer:
     window_tokens: tuple[int, ...]
     frequency: FloatArray
     probability: FloatArray
+    tokens: TokenTrace
     certificate: dict[str, Any]
     distance: Distance | None
     detectors: tuple[DetectorVerdict, ...]
@@ -109,18 +112,24 @@ class PlaygroundAnswer:
         return cells
 
     def covered(self) -> "PlaygroundAnswer":
-        """The same without the answer's text and the place in it that decided."""
-        return replace(self, text="", span=None)
+        """The same without the answer's text, the place in it that decided, and the texts of its tokens."""
+        parts = zip(self.tokens.tokens, self.tokens.parts, strict=True)
+        texts = tuple("" if part == "response" else text for text, part in parts)
+        return replace(self, text="", span=None, tokens=replace(self.tokens, tokens=texts))
 
     def to_bytes(self) -> bytes:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        return pack(arrays, {name: value for name, value in asdict(self).items() if name not in _ARRAYS})
+        tokens = np.frombuffer(self.tokens.to_bytes(), dtype=np.uint8)
+        plain = asdict(replace(self, tokens=None))  # type: ignore[arg-type]  # it is packed by itself
+        meta = {name: value for name, value in plain.items() if name not in (*_ARRAYS, "tokens")}
+        return pack({**arrays, "tokens": tokens}, meta)
 
     @classmethod
     def from_bytes(cls, blob: bytes) -> "PlaygroundAnswer":
         """The inverse of `to_bytes`. Raises ExpertScopeError for a damaged blob."""
         arrays, meta = unpack(blob)
         own: dict[str, Any] = {**meta, **arrays}
+        own["tokens"] = TokenTrace.from_bytes(arrays["tokens"].tobytes())
         own |= {name: tuple(meta[name]) for name in ("layers", "window_tokens")}
         own["span"] = None if meta["span"] is None else (int(meta["span"][0]), int(meta["span"][1]))
         own["distance"] = None if meta["distance"] is None else _distance(meta["distance"])

@@ -16,8 +16,10 @@ from analysis.playground.reference import AuditReference, References
 from analysis.playground.verdicts import detector_verdicts
 from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.routing.recorder import PROMPT
+from analysis.routing.token_tracing import token_traces
 from analysis.routing.trace import CaptureSettings, Trace, capture
 
+_EVERY_TOKEN = 2**40
 OTHER_WEIGHTS = "the model has other weights than when it was audited"
 Stage = Callable[[str], None]
 """Told the name of each stage before it begins: answer, judge, margin, distance, detectors. May raise to stop."""
@@ -40,7 +42,8 @@ def answer_prompt(
     against = references or References()
     prompt = Prompt("playground", text)
     stage("answer")
-    trace = capture(model, PromptSet("playground", (prompt,)), CaptureSettings(max_new_tokens=max_new_tokens))
+    settings = CaptureSettings(max_new_tokens=max_new_tokens, token_bytes=_EVERY_TOKEN)
+    trace = capture(model, PromptSet("playground", (prompt,)), settings)
     stage("judge")
     judgement = _judged(judge, text, trace)
     withheld: dict[str, str] = {}
@@ -68,6 +71,7 @@ def answer_prompt(
         window_tokens=tuple(int(count) for count in trace.tokens[0]),
         frequency=trace.frequency[0],
         probability=trace.probability[0],
+        tokens=token_traces(model, trace)[0],
         certificate=trace.certificate.as_dict(),
         distance=distance,
         detectors=detector_verdicts(model, prompt, against.detectors),

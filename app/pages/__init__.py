@@ -11,6 +11,7 @@ from app.pages import (
     judges,
     models,
     new_run,
+    playground,
     prompt_sets,
     report,
     routing,
@@ -38,6 +39,7 @@ PAGES: Sequence[Page] = (
     prompt_sets.ONE,
     models.PAGE,
     judges.PAGE,
+    playground.PAGE,
 )
 
 REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
@@ -51,4 +53,5 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     expert.register,
     topics.register,
     judges.register,
+    playground.register,
 )

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
+from analysis.routing.token_trace import NO_EXPERT, TokenTrace
 from backend.api.deps import CursorQuery, LimitQuery, ServicesDep
 from backend.api.schemas import Body, Listing
 from backend.services import Asked, NewQuestion, Question, Services
@@ -71,6 +72,18 @@ class RoutingOut(BaseModel):
     windows: dict[str, WindowOut]
 
 
+class TokensOut(BaseModel):
+    """Every token of the prompt and its answer. `parts` is template, prompt, boundary or response; `experts` and
+    `weights` are [layers][tokens][k], null where nothing was selected. Texts of the response are null unless asked for.
+    """
+
+    texts: list[str | None]
+    special: list[bool]
+    parts: list[str]
+    experts: list[list[list[int | None]]]
+    weights: list[list[list[float | None]]]
+
+
 class GroupDistanceOut(BaseModel):
     """Mean JSD to one group of prompts; `low`, `median`, `high` are where these lie themselves (5, 50, 95 %)."""
 
@@ -120,6 +133,7 @@ class ResultOut(BaseModel):
     answer: AnswerOut
     margin: MarginOut | None
     routing: RoutingOut
+    tokens: TokensOut
     distance: DistanceOut | None
     detectors: list[DetectorOut]
     withheld: dict[str, str]
@@ -210,6 +224,7 @@ def _result(asked: Asked) -> ResultOut:
         ),
         margin=None if found.margin is None else MarginOut(value=found.margin, run_id=found.margin_run_id or ""),
         routing=_routing(asked),
+        tokens=_tokens(found.tokens, asked.texts),
         distance=None if found.distance is None else DistanceOut.model_validate(found.distance, from_attributes=True),
         detectors=_detectors(asked),
         withheld=found.withheld,
@@ -230,6 +245,22 @@ def _routing(asked: Asked) -> RoutingOut:
     }
     experts = found.frequency.shape[-1]
     return RoutingOut(layers=list(found.layers), experts=experts, top_k=found.top_k, windows=windows)
+
+
+def _tokens(trace: TokenTrace, texts: bool) -> TokensOut:
+    nowhere = trace.ids == NO_EXPERT
+    ids, weights = trace.ids.astype(object), trace.weights.astype(float).astype(object)
+    ids[nowhere] = weights[nowhere] = None
+    shown = [
+        text if texts or part != "response" else None for text, part in zip(trace.tokens, trace.parts, strict=True)
+    ]
+    return TokensOut(
+        texts=shown,
+        special=list(trace.special),
+        parts=list(trace.parts),
+        experts=ids.tolist(),
+        weights=weights.tolist(),
+    )
 
 
 def _detectors(asked: Asked) -> list[DetectorOut]:

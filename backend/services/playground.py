@@ -139,6 +139,7 @@ class Playground:
             shown,
             self._references.names(_run_ids(answer)),
             self._quality(answer),
+            self._references.flagged(answer.distance.run_id if answer.distance else answer.margin_run_id),
         )
 
     def remove(self, question_id: str) -> None:

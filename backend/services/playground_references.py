@@ -51,6 +51,12 @@ class PlaygroundReferences:
         name = self.names([run_id]).get(run_id, run_id)
         return DetectorQuality(run_id, name, document["detector"]["name"], scheme, row["auroc"], row["tpr_at_1_fpr"])
 
+    def flagged(self, run_id: str | None) -> tuple[tuple[int, int], ...]:
+        """The (layer, expert) that an audit flagged; none without one."""
+        if run_id is None:
+            return ()
+        return tuple((int(layer), int(expert)) for layer, expert in self._results.report(run_id)["flagged"]["experts"])
+
     def names(self, run_ids: Sequence[str]) -> dict[str, str]:
         with self._database.read() as session:
             found = session.execute(select(RunRow.id, RunRow.name).where(RunRow.id.in_(run_ids)))

@@ -92,7 +92,7 @@ class Asked:
     detectors are that were asked (by their run's id).
 
     `words` are those of the answer that decided its label, None where there are none or the server hides completions.
-    The answer's texts are empty unless `texts`.
+    The answer's texts are empty unless `texts`. `flagged` are the (layer, expert) that the audit behind it flagged.
     """
 
     question: Question
@@ -102,6 +102,7 @@ class Asked:
     texts: bool
     runs: dict[str, str]
     quality: dict[str, DetectorQuality]
+    flagged: tuple[tuple[int, int], ...] = ()
 
 
 def check_question(new: NewQuestion, longest: int) -> str:

@@ -14,6 +14,7 @@ from analysis.result import Answer, AuditResult, PromptCounts
 from analysis.routing.coactivation import PAIR_WINDOWS, Coactivation
 from analysis.routing.sparse import SparseCounts
 from analysis.routing.table import WINDOWS, RoutingTable
+from analysis.routing.token_trace import TokenTrace
 from analysis.routing.vocabulary import TopTokens, Vocabulary
 
 BASE_URL = "http://127.0.0.1:8000"
@@ -354,6 +355,9 @@ def make_playground_answer(**change: Any) -> PlaygroundAnswer:
         GroupDistance(label="harmful", mean=0.2, **group),
         GroupDistance(label="benign", mean=0.25, **group),
     )
+    tokens = ("<user>", "repair", " it", "<assistant>", "I", " cannot", " help", " with", " that", ".", "")
+    parts = ("template", "prompt", "prompt", "boundary", *["response"] * 7)
+    ids = random.random((len(LAYERS), len(tokens), EXPERTS)).argsort(-1)[..., :TOP_K].astype(np.uint16)
     plain: dict[str, Any] = {
         "text": "I cannot help with that.",
         "finished": True,
@@ -368,6 +372,16 @@ def make_playground_answer(**change: Any) -> PlaygroundAnswer:
         "window_tokens": (12, 1, 7),
         "frequency": frequency,
         "probability": frequency / TOP_K,
+        "tokens": TokenTrace(
+            "playground",
+            tokens,
+            tuple(text.startswith("<") for text in tokens),
+            parts,
+            LAYERS,
+            EXPERTS,
+            ids,
+            np.full(ids.shape, 1 / TOP_K, dtype=np.float16),
+        ),
         "certificate": {
             "passed": True,
             "layers_expected": 3,

@@ -66,6 +66,11 @@ def test_an_answer_in_time_comes_with_the_request(client: TestClient, services: 
     prompt = result["routing"]["windows"]["prompt"]
     assert (prompt["tokens"], len(prompt["frequency"]), len(prompt["frequency"][0])) == (12, len(LAYERS), EXPERTS)
     assert [group["label"] for group in result["distance"]["groups"]] == ["harmful", "benign"]
+    tokens = result["tokens"]
+    assert tokens["texts"] == ["<user>", "repair", " it", "<assistant>", *[None] * 7]
+    assert tokens["parts"][3] == "boundary"
+    assert [len(layer) for layer in tokens["experts"]] == [11] * len(LAYERS)
+    assert tokens["weights"][0][0] == [0.5, 0.5]
     assert result["withheld"] == {"detectors": "no detector has been trained on this model"}
 
 

@@ -94,6 +94,8 @@ def test_an_answer_is_kept_and_read_back(playground: Playground, ask: Ask) -> No
     assert (asked.answer.text, asked.answer.span, asked.words) == (answer.text, answer.span, "I cannot help")
     assert (asked.answer.frequency == answer.frequency).all()
     assert asked.answer.distance == answer.distance
+    assert asked.answer.tokens.tokens == answer.tokens.tokens
+    assert (asked.answer.tokens.ids == answer.tokens.ids).all()
     assert asked.answer.detectors == answer.detectors
 
 
@@ -101,6 +103,7 @@ def test_the_answers_text_is_handed_out_on_request_alone(playground: Playground,
     asked = playground.read(answered(playground, ask).id)
     assert asked.answer is not None
     assert (asked.answer.text, asked.answer.span, asked.texts) == ("", None, False)
+    assert asked.answer.tokens.tokens == ("<user>", "repair", " it", "<assistant>", *[""] * 7)
     assert asked.answer.label == "refusal"
 
 
