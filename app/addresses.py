@@ -9,6 +9,7 @@ NEW_RUN = f"{PREFIX}/runs/new"
 PROMPT_SETS = f"{PREFIX}/prompt-sets"
 MODELS = f"{PREFIX}/models"
 JUDGES = f"{PREFIX}/judges"
+PLAYGROUND = f"{PREFIX}/playground"
 
 
 def with_query(path: str, query: Mapping[str, str | None]) -> str:
@@ -39,6 +40,11 @@ def places(experts: Iterable[Iterable[int]]) -> str | None:
 
 def runs(status: str | None = None, cursor: str | None = None, kind: str | None = None) -> str:
     return with_query(RUNS, {"status": status, "kind": kind, "cursor": cursor})
+
+
+def question(question_id: str, **query: str | None) -> str:
+    """A question of the playground, so that others see the same answer."""
+    return with_query(PLAYGROUND, {"q": question_id, **query})
 
 
 def download(run_id: str, name: str, **query: str | None) -> str:

@@ -420,6 +420,32 @@ QUANTITIES: Mapping[str, Quantity] = {
         "Layer and expert, both counted from 0 as everywhere here. Expert 7 of layer 1 is 1:7.",
     ),
     "seed": Quantity("Seed", "Fixes every random choice of the audit, so that it can be repeated exactly."),
+    "group_distance": Quantity(
+        "Distance to a group",
+        "How differently the prompt is routed from an audit's harmful, or benign, prompts on average: 0 is alike.",
+        "D = mean over layers of JSD (base 2) between f/k of the prompt's tokens and the group's mean f/k",
+    ),
+    "lean": Quantity(
+        "Lean",
+        "Whether the prompt's routing lies nearer to the harmful prompts (above 0) or to the benign ones (below 0).",
+        "D(benign) − D(harmful)",
+    ),
+    "lean_auroc": Quantity(
+        "What the lean is worth",
+        "How often the lean of one of the audit's harmful prompts exceeds that of a benign one: 0.5 is chance.",
+        "AUROC of D(benign) − D(harmful), each prompt against means without its own pair; topics resampled",
+    ),
+    "harmful_probability": Quantity(
+        "P(harmful)",
+        "How likely the prompt is harmful, as the detector has learnt it from its own prompts.",
+        "calibrated probability of the detector",
+    ),
+    "token_share": Quantity(
+        "Share of a token's weight",
+        "How much of the weight that the routers applied to a token went to these experts, averaged over layers when "
+        "they lie in several.",
+        "mean over layers of Σ g(experts) / Σ g",
+    ),
     "judge": Quantity("Judge", "What labels each answer as refusal, partial, compliance, degenerate or unjudged."),
     "second_judge": Quantity(
         "Second judge",

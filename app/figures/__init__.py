@@ -7,6 +7,7 @@ text on the page, which therefore changes with the theme at once and without a r
 from app.figures.bars import lift_bars
 from app.figures.contrasts import contrasts_by_layer
 from app.figures.controls import band_strip, control_strips, drift_scatter
+from app.figures.distances import GroupMark, distance_strip
 from app.figures.divergence import divergence_by_layer, profile, ratio_by_layer
 from app.figures.dose import dose_curve
 from app.figures.effect import effect_against_null
@@ -22,9 +23,11 @@ from app.figures.topic_panels import topic_panels
 
 __all__ = [
     "Colours",
+    "GroupMark",
     "band_strip",
     "contrasts_by_layer",
     "control_strips",
+    "distance_strip",
     "divergence_by_layer",
     "dose_curve",
     "drift_scatter",

@@ -11,6 +11,7 @@ from app.pages import (
     judges,
     models,
     new_run,
+    playground,
     prompt_sets,
     report,
     routing,
@@ -40,6 +41,7 @@ PAGES: Sequence[Page] = (
     prompt_sets.ONE,
     models.PAGE,
     judges.PAGE,
+    playground.PAGE,
 )
 
 REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
@@ -54,4 +56,5 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     topics.register,
     tokens.register,
     judges.register,
+    playground.register,
 )

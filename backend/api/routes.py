@@ -15,6 +15,7 @@ from backend.api import (
     judges,
     metrics,
     models,
+    playground,
     prompt_sets,
     results,
     runs,
@@ -31,7 +32,18 @@ def add_routes(server: FastAPI) -> None:
     catch-all would otherwise greet with a page."""
     for resource in (health, metrics):
         server.include_router(resource.router)
-    for resource in (prompt_sets, models, runs, events, results, tokens, documents, adapters, judges):
+    for resource in (
+        prompt_sets,
+        models,
+        runs,
+        events,
+        results,
+        tokens,
+        documents,
+        adapters,
+        judges,
+        playground,
+    ):
         server.include_router(resource.router, responses=_ERRORS)
     server.include_router(docs.router)
     server.mount("/api/docs/files", docs.files())

@@ -300,6 +300,30 @@ class AuditLogRow(Base):
     details: Mapped[dict[str, Any]]
 
 
+class PlaygroundQuestionRow(Base):
+    """One prompt that somebody asked a model on the playground, and what the worker found (a blob, see
+    `analysis.playground`). Only the newest are kept."""
+
+    __tablename__ = "playground_questions"
+    __table_args__ = (Index(None, "created", "id"), Index(None, "status"))
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    prompt: Mapped[str]
+    judge: Mapped[str]
+    max_new_tokens: Mapped[int]
+    status: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    label: Mapped[str | None] = mapped_column(String(16))
+    error: Mapped[str | None]
+    result: Mapped[bytes | None] = mapped_column(deferred=True)
+    created: Mapped[datetime]
+    started: Mapped[datetime | None]
+    finished: Mapped[datetime | None]
+
+    model: Mapped[ModelRow] = relationship(lazy="joined", innerjoin=True)
+
+
 class WorkerRow(Base):
     """A worker process and when it was last heard."""
 

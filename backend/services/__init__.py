@@ -33,7 +33,10 @@ from backend.services.heatmap_views import Order as ExpertOrder
 from backend.services.judges import Judges
 from backend.services.leading_experts import LeadingExpert
 from backend.services.models import Models
+from backend.services.playground import Playground, Taken
+from backend.services.playground_references import PlaygroundReferences
 from backend.services.prompt_sets import PromptSets
+from backend.services.questions import Asked, DetectorQuality, NewQuestion, Question, QuestionStatus, Waiting
 from backend.services.records import (
     ENDED,
     CellRow,
@@ -88,6 +91,7 @@ class Services:
     audit_log: AuditLog
     judges: Judges
     workers: Workers
+    playground: Playground
     settings: Settings
     database: Database
 
@@ -110,17 +114,21 @@ def open_services(settings: Settings) -> Services:
     migrate(database)
     audit_log = AuditLog(database)
     prompt_sets, models = PromptSets(database, settings), Models(database, settings)
+    results, documents = Results(database), Documents(database, settings)
+    workers = Workers(database, settings)
+    references = PlaygroundReferences(database, results, documents, prompt_sets)
     return Services(
         prompt_sets=prompt_sets,
         models=models,
         runs=Runs(database, settings, models, prompt_sets),
-        results=Results(database),
-        documents=Documents(database, settings),
+        results=results,
+        documents=documents,
         permits=Permits(settings, audit_log),
         adapters=Adapters(models),
         audit_log=audit_log,
         judges=Judges(database, settings),
-        workers=Workers(database, settings),
+        workers=workers,
+        playground=Playground(database, settings, models, workers, references),
         settings=settings,
         database=database,
     )
@@ -131,11 +139,13 @@ __all__ = [
     "NO_EXPERT",
     "Adapters",
     "Answer",
+    "Asked",
     "AuditEntry",
     "AuditLog",
     "CellRow",
     "ConflictError",
     "Depth",
+    "DetectorQuality",
     "Device",
     "Documents",
     "EventKind",
@@ -156,6 +166,7 @@ __all__ = [
     "ModelError",
     "ModelInfo",
     "Models",
+    "NewQuestion",
     "NewRun",
     "NotFoundError",
     "Order",
@@ -163,6 +174,7 @@ __all__ = [
     "Pairs",
     "Partner",
     "Permits",
+    "Playground",
     "Progress",
     "Prompt",
     "PromptFileError",
@@ -170,6 +182,8 @@ __all__ = [
     "PromptSetInfo",
     "PromptSets",
     "PromptUse",
+    "Question",
+    "QuestionStatus",
     "RankAgreement",
     "Resolution",
     "Results",
@@ -183,6 +197,7 @@ __all__ = [
     "Runs",
     "Services",
     "Settings",
+    "Taken",
     "TokenTrace",
     "TokenUse",
     "TokenView",
@@ -191,6 +206,7 @@ __all__ = [
     "TopicPictures",
     "TopicUse",
     "TracedPrompt",
+    "Waiting",
     "WindowUse",
     "Workers",
     "expert_choices",

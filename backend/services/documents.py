@@ -14,7 +14,8 @@ from backend.settings import Settings
 
 NAMES = {"trace": "trace.json", "mask": "mask.json", "detect": "detector.json", "tune": "tune.json"}
 """What the document of each kind is called, on the command line as here."""
-FILES = {"detect": ("detector.safetensors",), "tune": ("adapter.zip",)}
+DETECTOR_FILE = "detector.safetensors"
+FILES = {"detect": (DETECTOR_FILE,), "tune": ("adapter.zip",)}
 """What a run of each kind may leave beside its document."""
 _KEPT = 4
 

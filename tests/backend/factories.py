@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.playground.answer import Distance, GroupDistance, PlaygroundAnswer
 from analysis.prompts import Prompt, PromptSet
 from analysis.result import Answer, AuditResult, PromptCounts
 from analysis.routing.coactivation import PAIR_WINDOWS, Coactivation
@@ -364,3 +365,53 @@ def make_expert(
         "topic": {"name": TOPICS[expert % 2], "lift": 1.5},
         "difference": cell("difference"),
     }
+
+
+def make_playground_answer(**change: Any) -> PlaygroundAnswer:
+    """A refused prompt with everything that there can be beside it."""
+    random = np.random.default_rng(3)
+    frequency = random.dirichlet(np.ones(EXPERTS), (len(WINDOWS), len(LAYERS))).astype(np.float32) * TOP_K
+    group = {"prompts": 6, "per_layer": (0.1, 0.2, 0.3), "low": 0.05, "median": 0.1, "high": 0.3}
+    groups = (
+        GroupDistance(label="harmful", mean=0.2, **group),
+        GroupDistance(label="benign", mean=0.25, **group),
+    )
+    tokens = ("<user>", "repair", " it", "<assistant>", "I", " cannot", " help", " with", " that", ".", "")
+    parts = ("template", "prompt", "prompt", "boundary", *["response"] * 7)
+    ids = random.random((len(LAYERS), len(tokens), EXPERTS)).argsort(-1)[..., :TOP_K].astype(np.uint16)
+    plain: dict[str, Any] = {
+        "text": "I cannot help with that.",
+        "finished": True,
+        "label": "refusal",
+        "rule": "cannot-help",
+        "span": (0, 13),
+        "judge": "rules",
+        "margin": 2.5,
+        "margin_run_id": "run-of-audit",
+        "layers": LAYERS,
+        "top_k": TOP_K,
+        "window_tokens": (12, 1, 7),
+        "frequency": frequency,
+        "probability": frequency / TOP_K,
+        "tokens": TokenTrace(
+            "playground",
+            tokens,
+            tuple(text.startswith("<") for text in tokens),
+            parts,
+            LAYERS,
+            EXPERTS,
+            ids,
+            np.full(ids.shape, 1 / TOP_K, dtype=np.float16),
+        ),
+        "certificate": {
+            "passed": True,
+            "layers_expected": 3,
+            "layers_seen": 3,
+            "assignments_expected": 114,
+            "assignments_seen": 114,
+        },
+        "distance": Distance("run-of-audit", LAYERS, groups, 0.05, interval(0.65)),
+        "detectors": (),
+        "withheld": {"detectors": "no detector has been trained on this model"},
+    }
+    return PlaygroundAnswer(**{**plain, **change})

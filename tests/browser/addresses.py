@@ -28,6 +28,7 @@ def every_page(product: Product) -> dict[str, str]:
         "models": f"{product.url}/ui/models",
         "judges": f"{product.url}/ui/judges",
         "judges, sample": f"{product.url}/ui/judges?show=sample",
+        "playground": f"{product.url}/ui/playground",
         "an expert that is not there": product.tab("/experts/99/99"),
         **kinds,
     }
