@@ -13,9 +13,11 @@ from app.figures.effect import effect_against_null
 from app.figures.explained import explained_scatter
 from app.figures.heatmap import heatmap
 from app.figures.intervals import interval_dots
+from app.figures.slopes import Slope, slopes
 from app.figures.topic_matrix import topic_matrix
 
 __all__ = [
+    "Slope",
     "band_strip",
     "contrasts_by_layer",
     "control_strips",
@@ -29,5 +31,6 @@ __all__ = [
     "lift_bars",
     "profile",
     "ratio_by_layer",
+    "slopes",
     "topic_matrix",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from app.figures.template import AMOUNTS, DIFFERENCES, FLAGGED, figure
+from app.figures.template import AMOUNTS, CHANGES, DIFFERENCES, FLAGGED, figure
 
 _WIDTH = 1120
 _SMALLEST, _LARGEST = 6, 72
@@ -29,12 +29,12 @@ class Scale:
 
 
 def scale_of(quantity: str, values: npt.NDArray[np.float32]) -> Scale:
-    """Amounts from 0; differences symmetric around 0; lift symmetric around 1 on its own axis."""
+    """Amounts from 0; differences, and changes between two runs, symmetric around 0; lift symmetric around 1."""
     seen = values[np.isfinite(values)]
     top = float(seen.max()) if seen.size else 1.0
-    if quantity == "difference":
+    if quantity in ("difference", "change"):
         reach = float(np.abs(seen).max()) if seen.size else 1.0
-        return Scale(DIFFERENCES, -(reach or 1.0), reach or 1.0, 0.0)
+        return Scale(DIFFERENCES if quantity == "difference" else CHANGES, -(reach or 1.0), reach or 1.0, 0.0)
     if quantity == "lift":
         return Scale(_lift_colours(max(top, 1.25)), 0.0, max(top, 1.25), 1.0)
     return Scale(AMOUNTS, 0.0, top or 1.0)

@@ -6,6 +6,7 @@ synchronous classes with short transactions, safe to call from several threads; 
 
 from dataclasses import dataclass
 
+from analysis.comparing import Comparison
 from analysis.errors import (
     ConflictError,
     ExpertScopeError,
@@ -24,6 +25,7 @@ from analysis.routing.vocabulary import TokenUse
 from backend.db import Database, migrate
 from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
+from backend.services.comparisons import Comparisons
 from backend.services.documents import Documents
 from backend.services.judges import Judges
 from backend.services.models import Models
@@ -71,6 +73,7 @@ class Services:
     runs: Runs
     results: Results
     documents: Documents
+    comparisons: Comparisons
     permits: Permits
     adapters: Adapters
     audit_log: AuditLog
@@ -98,12 +101,14 @@ def open_services(settings: Settings) -> Services:
     migrate(database)
     audit_log = AuditLog(database)
     prompt_sets, models = PromptSets(database, settings), Models(database, settings)
+    results = Results(database)
     return Services(
         prompt_sets=prompt_sets,
         models=models,
         runs=Runs(database, settings, models, prompt_sets),
-        results=Results(database),
+        results=results,
         documents=Documents(database, settings),
+        comparisons=Comparisons(database, results, prompt_sets),
         permits=Permits(settings, audit_log),
         adapters=Adapters(models),
         audit_log=audit_log,
@@ -120,6 +125,8 @@ __all__ = [
     "Answer",
     "AuditEntry",
     "AuditLog",
+    "Comparison",
+    "Comparisons",
     "ConflictError",
     "Depth",
     "Device",
