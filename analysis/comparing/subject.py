@@ -100,7 +100,7 @@ def caveats(a: Report, b: Report, shared: int | None) -> tuple[str, ...]:
             f"The answers were labelled by {judges[0]} in A and by {judges[1]} in B: a difference may be the judges'."
         )
     lengths = [side.get("max_new_tokens") for side in settings]
-    if lengths[0] != lengths[1]:
+    if None not in lengths and lengths[0] != lengths[1]:
         ends = f"{lengths[0]} tokens in A and {lengths[1]} in B"
         said.append(f"Answers end after {ends}: what comes later was judged in one alone.")
     for name, side in (("A", a), ("B", b)):
