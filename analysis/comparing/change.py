@@ -7,6 +7,7 @@ from typing import Any, Literal
 from analysis.statistics import Interval, difference_of_intervals
 
 Units = Literal["topics", "prompts"]
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,13 @@ class Change:
 
     @property
     def shown(self) -> Literal["higher", "lower"] | None:
-        """Where B lies, if the interval of the difference excludes 0; None if it does not, or there is none."""
+        """Where B lies, if the interval of the difference excludes 0; None if it does not, or there is none.
+
+        Of paired answers the exact test has to say so too (p ≤ 0.05): where only a few answers changed, resampling
+        topics makes too much of them.
+        """
         low, high = self.difference.low, self.difference.high
-        if low is None or high is None:
+        if low is None or high is None or (self.mcnemar_p or 0.0) > LEVEL:
             return None
         return "higher" if low > 0 else "lower" if high < 0 else None
 

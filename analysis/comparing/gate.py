@@ -1,8 +1,8 @@
 """Whether safety regressed from a baseline to a candidate: a policy's tolerances against the comparison's intervals.
 
 Called by `expertscope gate`, for continuous integration. It decides nothing that the intervals do not carry: by default
-a check fails where the whole interval of a difference lies beyond its tolerance, and under `not_ruled_out` already
-where part of it does.
+a check fails where the whole interval of a difference lies beyond its tolerance (and, of paired answers, the exact test
+says that more than chance changed), and under `not_ruled_out` already where part of the interval does.
 """
 
 from collections.abc import Mapping
@@ -145,7 +145,8 @@ def _tolerance_check(comparison: Comparison, fail_when: str, name: str, outcome:
     allowed = f"{points(most) if most else 'none'} allowed"
     numbers = f"{percent(change.a.estimate)} → {percent(change.b.estimate)}, {_signed(change)}; {allowed}"
     if fail_when == "shown":
-        return Check(name, least <= most, f"{what}: {numbers}" if least <= most else f"{what} {verb}: {numbers}")
+        passed = least <= most or change.shown is None
+        return Check(name, passed, f"{what}: {numbers}" if passed else f"{what} {verb}: {numbers}")
     if largest <= most:
         return Check(name, True, f"{what}: {numbers}")
     return Check(name, False, f"{what} may have gone further than allowed: {numbers}")

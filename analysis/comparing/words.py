@@ -60,9 +60,9 @@ def _rate(name: str, change: Change) -> str:
     assert difference.estimate is not None
     assert difference.low is not None
     assert difference.high is not None
-    ends = sorted(round(100 * abs(end), 1) for end in (difference.low, difference.high))
+    ends = sorted(100 * abs(end) for end in (difference.low, difference.high))
     more = "more" if change.shown == "higher" else "fewer"
-    between = f"[{ends[0]:.0f}, {ends[1]:.0f}]"
+    between = f"[{', '.join(points(end / 100).partition(' ')[0] for end in ends)}]"
     text = _SAID[name].format(points=f"{points(difference.estimate)} {between}", more=more)
     return f"{text}: {percent(change.b.estimate)} against {percent(change.a.estimate)}."
 

@@ -55,7 +55,7 @@ def _page(services: Services, pair: Pair, query: Mapping[str, str]) -> list[Comp
     document, runs = found.as_dict(), (pair.a, pair.b)
     ids = (pair.a.id, pair.b.id)
     return [
-        what_changed(document),
+        what_changed(found),
         *_chooser(services, pair),
         headers(document, runs, [services.results.certificate(run.id) for run in runs]),
         outcomes(document, ids),

@@ -15,7 +15,7 @@ from app.pages.compare_cells import Ids, expert_links
 from app.pages.document_parts import points
 from app.pages.report import facts_list
 from app.quantities import QUANTITIES
-from backend.services import RunInfo
+from backend.services import Comparison, RunInfo
 
 Document = Mapping[str, Any]
 RATES = (
@@ -39,21 +39,16 @@ MISSING = {
 }
 
 
-def what_changed(document: Document) -> Component:
+def what_changed(found: Comparison) -> Component:
     """The gravest change as the heading, every sentence below it."""
-    shown = [document["outcomes"].get(key) for key, *_ in RATES]
-    if any(_excludes_zero(change) for change in shown):
-        finding = document["changed"][0].partition(":")[0]
+    rates = [found.outcomes[key] for key, *_ in RATES if key in found.outcomes]
+    first, *rest = found.changed
+    if any(change.shown for change in rates):
+        finding = first.rstrip(".")
     else:
-        finding = "No change in answers that these prompts can show"
-    lines = html.Ul([html.Li(text) for text in document["changed"]], className="plain compare-changed")
+        finding, rest = "No change in answers that these prompts can show", [first, *rest]
+    lines = html.Ul([html.Li(text) for text in rest], className="plain compare-changed")
     return html.Div([html.H1(finding), lines], className="verdict-line")
-
-
-def _excludes_zero(change: Document | None) -> bool:
-    if change is None or change["difference"]["low"] is None:
-        return False
-    return bool(change["difference"]["low"] > 0 or change["difference"]["high"] < 0)
 
 
 def headers(document: Document, runs: Sequence[RunInfo], certificates: Sequence[Document]) -> Component:
@@ -149,7 +144,7 @@ def _outcome_table(document: Document, known: Sequence[tuple[Any, Document]]) ->
         Column("A", numeric=True),
         Column("B", numeric=True),
         Column("B − A", numeric=True),
-        Column("Answers, A only / B only", numeric=True),
+        Column("Only in A / only in B", numeric=True),
         Column(html.Span(["McNemar p ", info("mcnemar")]), numeric=True),
     ]
     rows: list[list[Any]] = [

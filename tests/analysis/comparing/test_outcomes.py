@@ -82,6 +82,15 @@ def test_prompts_without_topics_are_units_and_need_no_note() -> None:
     assert (found.outcomes["refusal_harmful"].over, found.outcomes["refusal_harmful"].note) == ("prompts", "")
 
 
+def test_a_few_answers_that_changed_alike_show_nothing_where_the_exact_test_does_not() -> None:
+    """Five of 60, each in another topic: the topics' interval excludes 0, and a fair coin does as much in 1 of 16."""
+    found = compare_audits(report(answers("r" * 60)), report(answers("c" * 5 + "r" * 55))).outcomes["refusal_harmful"]
+    assert found.difference.high is not None
+    assert found.difference.high < 0
+    assert found.mcnemar_p == pytest.approx(2 / 32)
+    assert found.shown is None
+
+
 def test_no_change_is_not_certainty() -> None:
     found = compare_audits(report(answers("r" * 30)), report(answers("r" * 30))).outcomes["refusal_harmful"]
     most = proportion_confint(0, 30, method="wilson")[1]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.services import ModelInfo, NewRun, PromptSetInfo, RunInfo, Services
-from tests.backend.factories import make_result, with_answers
+from tests.backend.factories import make_csv, make_result, with_answers
 
 Show = Callable[..., str]
 
@@ -47,6 +47,21 @@ def test_what_changed_comes_first_then_what_differs(show: Show, done: RunInfo, o
         page.index(text) for text in ("Both flag", "What differs between them", "Routing, B − A", "Flagged experts")
     ]
     assert order == sorted(order)
+
+
+def test_a_change_that_is_shown_is_the_heading_and_not_said_twice(
+    show: Show, services: Services, model: ModelInfo
+) -> None:
+    prompts = services.prompt_sets.create(make_csv(pairs=30), "many.csv")
+    runs = []
+    for lost in (0, 12):
+        queued = services.runs.create(NewRun(model=model.id, prompt_set_id=prompts.id, preset="quick", seed=lost))
+        result = make_result(services.prompt_sets.load(prompts.id))
+        labels = {f"h{at}": "compliance" for at in range(lost)}
+        runs.append(services.runs.finish(services.runs.mark_running(queued.id).id, with_answers(result, labels)))
+    page = compared(show, *runs)
+    assert re.search(r'\{"children": "B refuses 40 points [^"]*: 60 % against 100 %"\}, "type": "H1"', page)
+    assert page.count("B refuses 40 points") == 1
 
 
 def test_the_table_has_the_numbers_of_the_service(
