@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from analysis import errors, statistics
     from analysis.audit import AuditSettings
     from analysis.audit import audit as run_audit
+    from analysis.comparing import Comparison, compare_audits
     from analysis.criteria import CRITERIA, Criterion, CriterionInfo, Evidence
     from analysis.detectors import DETECTORS, Detector, DetectorInfo
     from analysis.detectors.detection import Detection, detect
@@ -59,6 +60,7 @@ else:
     # import of that module would put it in the name's place. That is why the audit is `run_audit` here.
     _NAMES = {
         "analysis.audit": "AuditSettings run_audit",
+        "analysis.comparing": "Comparison compare_audits",
         "analysis.criteria": "CRITERIA Criterion CriterionInfo Evidence",
         "analysis.detectors": "DETECTORS Detector DetectorInfo",
         "analysis.detectors.detection": "Detection detect",
@@ -123,6 +125,7 @@ __all__ = [
     "CaptureSettings",
     "Certificate",
     "Coactivation",
+    "Comparison",
     "Criterion",
     "CriterionInfo",
     "Detection",
@@ -158,6 +161,7 @@ __all__ = [
     "builtin_names",
     "capture",
     "capture_forced",
+    "compare_audits",
     "compare_outcomes",
     "contrasts",
     "detect",

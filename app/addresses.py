@@ -10,6 +10,7 @@ PROMPT_SETS = f"{PREFIX}/prompt-sets"
 MODELS = f"{PREFIX}/models"
 JUDGES = f"{PREFIX}/judges"
 PLAYGROUND = f"{PREFIX}/playground"
+COMPARE = f"{PREFIX}/compare"
 
 
 def with_query(path: str, query: Mapping[str, str | None]) -> str:
@@ -36,6 +37,11 @@ def new_run(model: str | None = None, prompts: str | None = None, **chosen: str 
 def places(experts: Iterable[Iterable[int]]) -> str | None:
     """Experts as the form and the command line take them, "1:7,2:5"; None for none."""
     return ",".join(":".join(map(str, place)) for place in experts) or None
+
+
+def compare(a: str | None = None, b: str | None = None, **chosen: str | None) -> str:
+    """Two runs side by side; with one of them or none, the page that asks for the other."""
+    return with_query(COMPARE, {"a": a, "b": b, **chosen})
 
 
 def runs(status: str | None = None, cursor: str | None = None, kind: str | None = None) -> str:

@@ -327,6 +327,44 @@ QUANTITIES: Mapping[str, Quantity] = {
         "Depth",
         "How many resamples, matched controls and generated answers the audit spends. More narrows the intervals.",
     ),
+    "compare_paired": Quantity(
+        "B − A on the same prompts",
+        "Each answer of B less that of A to the same prompt, averaged. Where fewer than half of the prompts are the "
+        "same, the two rates stand apart instead.",
+        "95 % interval: topics resampled; apart: Newcombe's, over topics",
+        "Newcombe 1998; pairing is ExpertScope's definition",
+    ),
+    "compare_apart": Quantity(
+        "B − A of two estimates",
+        "The difference of two numbers that were measured apart. On the same prompts its interval is wider than need "
+        "be.",
+        "limits recovered from both intervals (MOVER)",
+        "Zou and Donner 2008",
+    ),
+    "compare_change": Quantity(
+        "B − A, expert by expert",
+        "How much more (amber) or less (slate) an expert is used in B than in A, averaged within a prompt, then over "
+        "prompts.",
+        "Δ = f(B) − f(A); symmetric scale around 0",
+    ),
+    "compare_moved": Quantity(
+        "How far routing moved",
+        "The mean change of an expert's selection frequency, and how differently the two models' routers spread their "
+        "probability.",
+        "mean over experts of |Δf|; JSD, base 2, of mean router probabilities, averaged over layers",
+    ),
+    "compare_ranks": Quantity(
+        "Rank agreement",
+        "Whether both audits rank the experts alike: 1 is the same order, 0 none in common.",
+        "Spearman's ρ, Kendall's τ-b",
+        "Spearman 1904; Kendall 1945",
+    ),
+    "compare_jaccard": Quantity(
+        "Overlap of the flagged sets",
+        "Experts flagged in both over experts flagged in either: 1 is the same set, 0 none in common.",
+        "|A ∩ B| / |A ∪ B|",
+        "Jaccard 1901",
+    ),
     "mcnemar": Quantity(
         "McNemar p",
         "How likely at least so uneven a change would be if prompts changed either way by chance.",

@@ -111,6 +111,7 @@ def _header() -> Component:
                 [
                     dcc.Link("Runs", href=addresses.RUNS, id="nav-runs"),
                     dcc.Link("Playground", href=addresses.PLAYGROUND, id="nav-playground"),
+                    dcc.Link("Compare", href=addresses.COMPARE, id="nav-compare"),
                     html.Span(className="nav-divider"),
                     dcc.Link("Prompt sets", href=addresses.PROMPT_SETS, id="nav-prompt-sets"),
                     dcc.Link("Models", href=addresses.MODELS, id="nav-models"),

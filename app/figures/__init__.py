@@ -17,6 +17,7 @@ from app.figures.intervals import interval_dots
 from app.figures.layer_bars import layer_bars
 from app.figures.ranks import rank_lines
 from app.figures.routing_picture import Colours, routing_picture
+from app.figures.slopes import Slope, slopes
 from app.figures.token_profile import token_profile
 from app.figures.topic_matrix import topic_matrix
 from app.figures.topic_panels import topic_panels
@@ -24,6 +25,7 @@ from app.figures.topic_panels import topic_panels
 __all__ = [
     "Colours",
     "GroupMark",
+    "Slope",
     "band_strip",
     "contrasts_by_layer",
     "control_strips",
@@ -41,6 +43,7 @@ __all__ = [
     "rank_lines",
     "ratio_by_layer",
     "routing_picture",
+    "slopes",
     "token_profile",
     "topic_matrix",
     "topic_panels",

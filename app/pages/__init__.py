@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from app.callbacks import Binder
 from app.pages import (
     adapter_inspector,
+    compare,
     expert,
     experts,
     interventions,
@@ -42,6 +43,7 @@ PAGES: Sequence[Page] = (
     models.PAGE,
     judges.PAGE,
     playground.PAGE,
+    compare.PAGE,
 )
 
 REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
@@ -57,4 +59,5 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     tokens.register,
     judges.register,
     playground.register,
+    compare.register,
 )

@@ -131,6 +131,7 @@ def _actions(run: RunInfo, report: Mapping[str, Any] | None) -> Component:
         html.Button([icon("link"), html.Span("Copy link")], id="copy-link", type="button", className="button quiet")
     )
     if report and run.kind == "audit":
+        buttons.append(dcc.Link("Compare", href=addresses.compare(run.id), className="button"))
         buttons.append(dcc.Link([icon("download"), "Report"], href=addresses.run(run.id, "report"), className="button"))
     elif report:
         buttons.append(_saved(run, NAMES[run.kind]))

@@ -65,7 +65,7 @@ def read_heatmap(
 ) -> HeatmapOut:
     """One quantity for every layer and expert, or the difference of two groups in it."""
     heatmap = services.results.heatmap(run_id, quantity, group, window, minus)
-    return HeatmapOut(**{**vars(heatmap), "values": _nested(heatmap.values)})
+    return HeatmapOut(**{**vars(heatmap), "values": nested(heatmap.values)})
 
 
 @router.get("/heatmap.csv")
@@ -92,7 +92,7 @@ def read_coactivation(
 ) -> PairsOut:
     """Which experts of a layer are selected together, over the tokens of all prompts."""
     pairs = services.results.coactivation(run_id, layer, quantity, window)
-    return PairsOut(**{**vars(pairs), "values": _nested(pairs.values)})
+    return PairsOut(**{**vars(pairs), "values": nested(pairs.values)})
 
 
 @router.get("/topics")
@@ -157,7 +157,7 @@ def _answer(answer: Answer, shown: bool) -> AnswerOut:
     )
 
 
-def _nested(values: np.ndarray[Any, np.dtype[np.floating[Any]]]) -> list[list[float | None]]:
+def nested(values: np.ndarray[Any, np.dtype[np.floating[Any]]]) -> list[list[float | None]]:
     """JSON has no NaN: null stands where nothing was observed."""
     return [[None if math.isnan(value) else value for value in row] for row in values.tolist()]
 

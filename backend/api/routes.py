@@ -8,6 +8,7 @@ from starlette.routing import Match
 
 from backend.api import (
     adapters,
+    comparisons,
     docs,
     documents,
     events,
@@ -40,6 +41,7 @@ def add_routes(server: FastAPI) -> None:
         results,
         tokens,
         documents,
+        comparisons,
         adapters,
         judges,
         playground,

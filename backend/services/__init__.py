@@ -6,6 +6,7 @@ synchronous classes with short transactions, safe to call from several threads; 
 
 from dataclasses import dataclass
 
+from analysis.comparing import Comparison
 from analysis.errors import (
     ConflictError,
     ExpertScopeError,
@@ -26,6 +27,7 @@ from analysis.statistics import RankAgreement
 from backend.db import Database, migrate
 from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
+from backend.services.comparisons import Comparisons
 from backend.services.documents import Documents
 from backend.services.expert_table import ExpertTable
 from backend.services.experts_page import ExpertsPage, Filters, Order
@@ -86,6 +88,7 @@ class Services:
     runs: Runs
     results: Results
     documents: Documents
+    comparisons: Comparisons
     permits: Permits
     adapters: Adapters
     audit_log: AuditLog
@@ -123,6 +126,7 @@ def open_services(settings: Settings) -> Services:
         runs=Runs(database, settings, models, prompt_sets),
         results=results,
         documents=documents,
+        comparisons=Comparisons(database, results, prompt_sets),
         permits=Permits(settings, audit_log),
         adapters=Adapters(models),
         audit_log=audit_log,
@@ -143,6 +147,8 @@ __all__ = [
     "AuditEntry",
     "AuditLog",
     "CellRow",
+    "Comparison",
+    "Comparisons",
     "ConflictError",
     "Depth",
     "DetectorQuality",

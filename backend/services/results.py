@@ -231,6 +231,10 @@ class Results:
         tokens = int(counted.tokens[PAIR_WINDOWS.index(window)])
         return Pairs(layer, window, quantity, tokens, values, [*PAIR_WINDOWS])
 
+    def routing(self, run_id: str) -> RoutingTable:
+        """The routing table itself."""
+        return self._table(run_id)
+
     def topics(self, run_id: str) -> Rows:
         """Per layer: topic against safety, with intervals."""
         per_layer: Rows = self._report(run_id)["routing"]["per_layer"]

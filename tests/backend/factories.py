@@ -3,11 +3,12 @@
 Fixture data: what storage, routes and documents do with a result does not depend on how a model was run.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from analysis.outcomes.per_prompt import answered
 from analysis.playground.answer import Distance, GroupDistance, PlaygroundAnswer
 from analysis.prompts import Prompt, PromptSet
 from analysis.result import Answer, AuditResult, PromptCounts
@@ -121,6 +122,7 @@ def make_result(prompts: PromptSet | None = None, *, seed: int = 0, flagged: tup
     table = make_table(prompts, counted)
     report = make_report(prompts, table, flagged, np.random.default_rng(seed))
     answers = make_answers(prompts)
+    report["outcomes"]["per_prompt"] = [one.as_dict() for one in answered(prompts, answers)]
     return AuditResult(
         report, report["certificate"], table, counted.counts, answers, make_tokens(prompts, answers, seed)
     )
@@ -142,6 +144,17 @@ def _make_trace(prompt_id: str, asked: list[str], said: list[str], random: np.ra
     ids[:, -1], weights[:, -1] = NO_EXPERT, 0
     special = tuple(word.startswith("<") for word in words)
     return TokenTrace(prompt_id, tuple(words), special, tuple(parts), LAYERS, EXPERTS, ids, weights)
+
+
+def with_answers(result: AuditResult, labels: dict[str, str]) -> AuditResult:
+    """The result with other labels of some answers of the untouched model, by prompt id."""
+    answers = tuple(
+        replace(one, label=labels[one.prompt_id]) if one.variant == "base" and one.prompt_id in labels else one
+        for one in result.answers
+    )
+    outcomes = result.report["outcomes"]
+    rows = [{**row, "label": labels.get(row["prompt_id"], row["label"])} for row in outcomes["per_prompt"]]
+    return replace(result, answers=answers, report={**result.report, "outcomes": {**outcomes, "per_prompt": rows}})
 
 
 def make_answers(prompts: PromptSet) -> tuple[Answer, ...]:

@@ -57,6 +57,13 @@ class Product:
             "tune": {**source, "steps": 2, "controls": 2},
         }
 
+    @cached_property
+    def second_audit(self) -> dict[str, Any]:
+        """Another finished audit of the same model: fewer of the same prompts, and another seed."""
+        few = self.others["trace"]["prompt_set"]["id"]
+        body = {"model": self.run["model"]["id"], "prompt_set_id": few, "preset": "quick", "seed": 1}
+        return self.finished(self.post("/runs", body)["id"])
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = httpx.post(f"{self.url}/api/v1{path}", json=body, timeout=30).raise_for_status().json()
         return found
