@@ -143,8 +143,10 @@ class AdapterBody(Body):
 
 
 class PromptOut(BaseModel):
+    """One prompt. `text` is null where the server hides prompts."""
+
     id: str
-    text: str
+    text: str | None
     label: str | None
     topic: str | None
     pair_id: str | None

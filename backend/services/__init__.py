@@ -17,17 +17,19 @@ from analysis.errors import (
     TooLargeError,
 )
 from analysis.outcomes.judges import configure_endpoints
-from analysis.prompts import Prompt, PromptSet
+from analysis.prompts import Balance, ColumnMapping, Deduplication, Prompt, PromptSet, TopicBalance
 from analysis.result import Answer
 from analysis.routing.coactivation import Partner
 from analysis.routing.vocabulary import TokenUse
 from backend.db import Database, migrate
 from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
+from backend.services.content import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Content
 from backend.services.documents import Documents
 from backend.services.judges import Judges
 from backend.services.models import Models
-from backend.services.prompt_sets import PromptSets
+from backend.services.prompt_imports import ImportOptions, ImportPreview, import_options
+from backend.services.prompt_sets import PromptFilter, PromptSets
 from backend.services.records import (
     ENDED,
     Depth,
@@ -79,6 +81,11 @@ class Services:
     settings: Settings
     database: Database
 
+    @property
+    def content(self) -> Content:
+        """What of prompts and answers may leave the server."""
+        return Content(self.settings)
+
     def close(self) -> None:
         """Let go of the database's connections."""
         self.database.close()
@@ -115,12 +122,18 @@ def open_services(settings: Settings) -> Services:
 
 
 __all__ = [
+    "ANSWERS_HIDDEN",
     "ENDED",
+    "PROMPTS_HIDDEN",
     "Adapters",
     "Answer",
     "AuditEntry",
     "AuditLog",
+    "Balance",
+    "ColumnMapping",
     "ConflictError",
+    "Content",
+    "Deduplication",
     "Depth",
     "Device",
     "Documents",
@@ -129,6 +142,8 @@ __all__ = [
     "ExpertView",
     "Fault",
     "Heatmap",
+    "ImportOptions",
+    "ImportPreview",
     "ImportedLabels",
     "InputError",
     "JudgeInfo",
@@ -145,6 +160,7 @@ __all__ = [
     "Progress",
     "Prompt",
     "PromptFileError",
+    "PromptFilter",
     "PromptSet",
     "PromptSetInfo",
     "PromptSets",
@@ -162,10 +178,12 @@ __all__ = [
     "Settings",
     "TokenUse",
     "TooLargeError",
+    "TopicBalance",
     "TopicDistances",
     "TopicUse",
     "WindowUse",
     "Workers",
+    "import_options",
     "open_services",
     "resolution",
 ]

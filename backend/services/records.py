@@ -244,7 +244,8 @@ class JudgeInfo:
 class ReviewItem:
     """One answer of a run that people may label. `reason`: disagreement, unjudged, partial or sample.
 
-    `prompt` and `text` are None where the server hides completions or they were not asked for.
+    `prompt` and `text` are None where the server hides completions or they were not asked for, `prompt` also where the
+    server hides prompts.
     """
 
     run_id: str
