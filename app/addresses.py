@@ -7,6 +7,7 @@ PREFIX = "/ui"
 RUNS = f"{PREFIX}/runs"
 NEW_RUN = f"{PREFIX}/runs/new"
 PROMPT_SETS = f"{PREFIX}/prompt-sets"
+IMPORT = f"{PREFIX}/prompt-sets/import"
 MODELS = f"{PREFIX}/models"
 JUDGES = f"{PREFIX}/judges"
 

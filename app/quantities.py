@@ -420,6 +420,18 @@ QUANTITIES: Mapping[str, Quantity] = {
         "(p + Sp − 1) / (Se + Sp − 1); interval of Lang and Reiczigel 2014",
         "Rogan and Gladen 1978",
     ),
+    "balance": Quantity(
+        "Balance",
+        "How many harmful and benign prompts each topic has. Where their topics differ, what follows the topic looks "
+        "as if it followed the harm.",
+        "confounded where under half of the harmful prompts share a topic with benign ones",
+    ),
+    "duplicates": Quantity(
+        "Repeated prompts",
+        "Prompts that say the same count twice without telling anything new, so intervals come out too narrow.",
+        "same text after NFKC, case folding and single spaces",
+        "Unicode Standard Annex 15 for NFKC; the rest is ours",
+    ),
     "pairs": Quantity(
         "Matched pairs",
         "A harmful and a benign prompt of the same topic and form; the safety contrast needs them.",

@@ -135,7 +135,7 @@ class Balance:
         if share is not None and share < ENOUGH:
             yield (
                 "confounded",
-                f"Topic and harm are confounded: {100 * share:.0f} % of the harmful prompts are of a topic with benign ones.",
+                f"Topic and harm are confounded: {100 * share:.0f} % of the harmful prompts share a topic with benign.",
             )
 
     def _of_pairs(self) -> Iterable[tuple[AdviceCode, str]]:
@@ -160,8 +160,11 @@ def balance_of(prompts: Iterable[Prompt]) -> Balance:
         tuple(
             TopicBalance(
                 topic,
-                *(counts[topic, side] for side in ("harmful", "benign", "jailbreak", "unlabelled")),
-                pairs[topic],
+                harmful=counts[topic, "harmful"],
+                benign=counts[topic, "benign"],
+                jailbreak=counts[topic, "jailbreak"],
+                unlabelled=counts[topic, "unlabelled"],
+                pairs=pairs[topic],
             )
             for topic in topics
         )

@@ -18,6 +18,7 @@ from analysis.errors import (
 )
 from analysis.outcomes.judges import configure_endpoints
 from analysis.prompts import Balance, ColumnMapping, Deduplication, Prompt, PromptSet, TopicBalance
+from analysis.prompts.importers import guess_labels
 from analysis.result import Answer
 from analysis.routing.coactivation import Partner
 from analysis.routing.vocabulary import TokenUse
@@ -183,6 +184,7 @@ __all__ = [
     "TopicUse",
     "WindowUse",
     "Workers",
+    "guess_labels",
     "import_options",
     "open_services",
     "resolution",

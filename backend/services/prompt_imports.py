@@ -19,6 +19,7 @@ from backend.services.content import Content
 
 FIRST_ROWS = 8
 MOST_GROUPS = 50
+LONGEST_WORD = 24
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,8 @@ def _columns(look: FileLook, content: Content) -> list[PreviewColumn]:
 
 
 def _short(values: Mapping[str, int]) -> bool:
-    """Whether these are words rather than prompts."""
-    return all(len(value) <= 20 for value in values)
+    """Whether these are single words rather than prompts."""
+    return all(len(value) <= LONGEST_WORD and " " not in value for value in values)
 
 
 def _row(one: NumberedPrompt, content: Content) -> PreviewRow:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, or_, select
+from sqlalchemy import func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from analysis.errors import InputError, NotFoundError, TooLargeError
@@ -244,8 +244,8 @@ def _of_side(label: str) -> Conditions:
 
 
 def _read_prompts(session: Session, set_id: str, limit: int, offset: int, where: Sequence[Any] = ()) -> Prompts:
-    query: Select[tuple[PromptRow]] = select(PromptRow).filter_by(prompt_set_id=set_id).where(*where)
-    return [_prompt(row) for row in session.scalars(query.order_by(PromptRow.position).limit(limit).offset(offset))]
+    query = select(PromptRow).filter_by(prompt_set_id=set_id).where(*where).order_by(PromptRow.position)
+    return [_prompt(row) for row in session.scalars(query.limit(limit).offset(offset))]
 
 
 def _prompt(row: PromptRow) -> Prompt:

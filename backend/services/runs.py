@@ -113,13 +113,16 @@ class Runs:
         cursor: str | None = None,
         *,
         kind: str | None = None,
+        prompt_set: str | None = None,
     ) -> Page[RunInfo]:
-        """Runs, newest first. `model` is a model's id, reference or name."""
+        """Runs, newest first. `model` is a model's id, reference or name, `prompt_set` a set's id."""
         query: Select[tuple[RunRow]] = select(RunRow)
         if status is not None:
             query = query.where(RunRow.status == known_status(status))
         if kind is not None:
             query = query.where(RunRow.kind == known_kind(kind))
+        if prompt_set is not None:
+            query = query.where(RunRow.prompt_set_id == prompt_set)
         if model is not None:
             query = query.where(RunRow.model_id.in_(select(ModelRow.id).where(filter_by_model(model))))
         with self._database.read() as session:

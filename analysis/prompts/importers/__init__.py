@@ -17,7 +17,7 @@ from analysis.prompts.importers.faults import FaultLog, refusal
 from analysis.prompts.importers.header import HeaderCheck, any_columns, check_columns
 from analysis.prompts.importers.known import KNOWN_SETS, KnownSet, recognise
 from analysis.prompts.importers.look import ColumnLook, FileLook, is_standard, look_at_columns
-from analysis.prompts.importers.mapping import EVERY, ColumnMapping, guess_mapping
+from analysis.prompts.importers.mapping import EVERY, ColumnMapping, guess_labels, guess_mapping
 from analysis.prompts.importers.rows import NumberedPrompt, check_ids, check_pairs, prompts_of, with_ids
 from analysis.prompts.importers.table import STANDARD_COLUMNS, Limits, Table
 from analysis.prompts.importers.text import decode, listed, shown
@@ -35,6 +35,7 @@ __all__ = [
     "FileLook",
     "FilePrompts",
     "NumberedPrompt",
+    "guess_labels",
     "look_at_file",
     "parse_prompts",
     "read_prompts",

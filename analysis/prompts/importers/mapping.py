@@ -65,7 +65,7 @@ class ColumnMapping:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raise InputError for a standard column or a meaning that does not exist, and for a mapping without prompts."""
+        """Raise InputError for a standard column or a meaning that there is not, and where nothing has the prompts."""
         for name in self.columns:
             if name not in STANDARD_COLUMNS:
                 expected = ", ".join(STANDARD_COLUMNS)
