@@ -27,6 +27,7 @@ from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.content import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Content
 from backend.services.documents import Documents
+from backend.services.estimates import Ask, Cost, Doubt, Estimate, Estimates, estimate_balance
 from backend.services.judges import Judges
 from backend.services.models import Models
 from backend.services.prompt_imports import ImportOptions, ImportPreview, import_options
@@ -41,6 +42,7 @@ from backend.services.records import (
     ImportedLabels,
     JudgeInfo,
     ModelInfo,
+    ModelInspection,
     NewRun,
     Page,
     Pairs,
@@ -79,6 +81,7 @@ class Services:
     audit_log: AuditLog
     judges: Judges
     workers: Workers
+    estimates: Estimates
     settings: Settings
     database: Database
 
@@ -106,17 +109,19 @@ def open_services(settings: Settings) -> Services:
     migrate(database)
     audit_log = AuditLog(database)
     prompt_sets, models = PromptSets(database, settings), Models(database, settings)
+    runs, workers = Runs(database, settings, models, prompt_sets), Workers(database, settings)
     return Services(
         prompt_sets=prompt_sets,
         models=models,
-        runs=Runs(database, settings, models, prompt_sets),
+        runs=runs,
         results=Results(database),
         documents=Documents(database, settings),
         permits=Permits(settings, audit_log),
         adapters=Adapters(models),
         audit_log=audit_log,
         judges=Judges(database, settings),
-        workers=Workers(database, settings),
+        workers=workers,
+        estimates=Estimates(database, settings, models, prompt_sets, runs, workers),
         settings=settings,
         database=database,
     )
@@ -128,16 +133,21 @@ __all__ = [
     "PROMPTS_HIDDEN",
     "Adapters",
     "Answer",
+    "Ask",
     "AuditEntry",
     "AuditLog",
     "Balance",
     "ColumnMapping",
     "ConflictError",
     "Content",
+    "Cost",
     "Deduplication",
     "Depth",
     "Device",
     "Documents",
+    "Doubt",
+    "Estimate",
+    "Estimates",
     "EventKind",
     "ExpertScopeError",
     "ExpertView",
@@ -151,6 +161,7 @@ __all__ = [
     "Judges",
     "ModelError",
     "ModelInfo",
+    "ModelInspection",
     "Models",
     "NewRun",
     "NotFoundError",
@@ -184,6 +195,7 @@ __all__ = [
     "TopicUse",
     "WindowUse",
     "Workers",
+    "estimate_balance",
     "guess_labels",
     "import_options",
     "open_services",

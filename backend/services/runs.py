@@ -15,7 +15,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -100,6 +100,17 @@ class Runs:
                 record(session, row, "created")
                 session.refresh(row, ["model", "prompt_set"])
             return show_run(row)
+
+    def check(self, new: NewRun) -> tuple[ModelInfo, PromptSetInfo, dict[str, Any]]:
+        """The model, the prompts and the complete parameters of a request that could be queued. Queues nothing.
+
+        Raises as `create`.
+        """
+        _check_request(new, None)
+        model = self._models.find(new.model)
+        prompts = self._find_prompts(new.prompt_set_id, model)
+        with self._database.read() as session:
+            return model, prompts, check_parameters(session, new, model, prompts)
 
     def get(self, run_id: str) -> RunInfo:
         with self._database.read() as session:
