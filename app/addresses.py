@@ -28,6 +28,10 @@ def expert(run_id: str, layer: int, expert: int) -> str:
     return f"{RUNS}/{quote(run_id)}/experts/{layer}/{expert}"
 
 
+def model(model_id: str) -> str:
+    return f"{MODELS}/{quote(model_id)}"
+
+
 def new_run(model: str | None = None, prompts: str | None = None, **chosen: str | None) -> str:
     """The form; `chosen` are further fields of it, such as kind="mask" and experts=places([(1, 7)])."""
     return with_query(NEW_RUN, {"model": model, "prompts": prompts, **chosen})

@@ -9,6 +9,7 @@ from app.pages import (
     experts,
     interventions,
     judges,
+    model,
     models,
     new_run,
     prompt_import,
@@ -39,6 +40,7 @@ PAGES: Sequence[Page] = (
     prompt_import.PAGE,
     prompt_sets.ONE,
     models.PAGE,
+    model.PAGE,
     judges.PAGE,
 )
 

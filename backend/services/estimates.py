@@ -194,6 +194,10 @@ class Estimates:
             device=device,
         )
 
+    def memory(self, description: Mapping[str, Any]) -> int:
+        """Bytes that a run on a model needs at most, where runs compute on this server."""
+        return estimated_memory(description, self._device(None), AuditSettings())
+
     def _device(self, asked: str | None) -> str:
         """Where the run would compute."""
         device = asked or self._settings.device

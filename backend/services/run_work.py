@@ -1,7 +1,7 @@
-"""How much a run has to compute, in tokens that pass through the model: estimates of its time are scaled by it.
+"""How much a run has to compute, in tokens through the model: what estimates of its time are scaled by.
 
-A forward pass of n tokens counts n + PASS: on small batches most of a pass is the same whatever goes through it. Answers
-count at their full length. These are sizes to compare two runs by, not promises.
+A forward pass of n tokens counts n + PASS: on small batches most of a pass is the same whatever goes through it.
+Answers count at their full length. These are sizes to compare two runs by, not promises.
 """
 
 from collections.abc import Mapping

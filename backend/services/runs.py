@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from analysis.errors import ConflictError, InputError
 from analysis.outcomes.judges import judge_names
+from analysis.prompts import Balance
 from analysis.result import AuditResult
 from backend.db import Database
 from backend.db.tables import ModelRow, RunDocumentRow, RunEventRow, RunResultRow, RunRow
@@ -101,14 +102,15 @@ class Runs:
                 session.refresh(row, ["model", "prompt_set"])
             return show_run(row)
 
-    def check(self, new: NewRun) -> tuple[ModelInfo, PromptSetInfo, dict[str, Any]]:
+    def check(self, new: NewRun, balance: Balance | None = None) -> tuple[ModelInfo, PromptSetInfo, dict[str, Any]]:
         """The model, the prompts and the complete parameters of a request that could be queued. Queues nothing.
 
-        Raises as `create`.
+        `balance` stands for prompts that are not stored yet. Raises as `create`.
         """
         _check_request(new, None)
         model = self._models.find(new.model)
-        prompts = self._find_prompts(new.prompt_set_id, model)
+        stored = new.prompt_set_id or balance is None
+        prompts = self._find_prompts(new.prompt_set_id, model) if stored else _not_stored(balance)
         with self._database.read() as session:
             return model, prompts, check_parameters(session, new, model, prompts)
 
@@ -262,6 +264,25 @@ class Runs:
             return self._prompt_sets.get(id_or_ref)
         organism = model.ref.removeprefix(ORGANISM) if model.ref.startswith(ORGANISM) else "planted"
         return self._prompt_sets.register(id_or_ref, organism)
+
+
+def _not_stored(balance: Balance | None) -> PromptSetInfo:
+    """Prompts of a file that somebody looks at, as far as a request is checked against them."""
+    assert balance is not None
+    return PromptSetInfo(
+        id="",
+        name="this file",
+        sha256="",
+        prompts=balance.prompts,
+        harmful=balance.harmful,
+        benign=balance.benign,
+        jailbreak=balance.jailbreak,
+        unlabelled=balance.unlabelled,
+        topics=[one.topic or "" for one in balance.named],
+        pairs=balance.pairs,
+        source="upload",
+        created=datetime.now(UTC),
+    )
 
 
 def _digest(new: NewRun) -> str:
