@@ -7,6 +7,7 @@ PREFIX = "/ui"
 RUNS = f"{PREFIX}/runs"
 NEW_RUN = f"{PREFIX}/runs/new"
 PROMPT_SETS = f"{PREFIX}/prompt-sets"
+IMPORT = f"{PREFIX}/prompt-sets/import"
 MODELS = f"{PREFIX}/models"
 JUDGES = f"{PREFIX}/judges"
 PLAYGROUND = f"{PREFIX}/playground"
@@ -27,6 +28,10 @@ def run(run_id: str, tab: str = "", **query: str | None) -> str:
 
 def expert(run_id: str, layer: int, expert: int) -> str:
     return f"{RUNS}/{quote(run_id)}/experts/{layer}/{expert}"
+
+
+def model(model_id: str) -> str:
+    return f"{MODELS}/{quote(model_id)}"
 
 
 def new_run(model: str | None = None, prompts: str | None = None, **chosen: str | None) -> str:

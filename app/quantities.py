@@ -510,6 +510,40 @@ QUANTITIES: Mapping[str, Quantity] = {
         "(p + Sp − 1) / (Se + Sp − 1); interval of Lang and Reiczigel 2014",
         "Rogan and Gladen 1978",
     ),
+    "balance": Quantity(
+        "Balance",
+        "How many harmful and benign prompts each topic has. Where their topics differ, what follows the topic looks "
+        "as if it followed the harm.",
+        "confounded where under half of the harmful prompts share a topic with benign ones",
+    ),
+    "duplicates": Quantity(
+        "Repeated prompts",
+        "Prompts that say the same count twice without telling anything new, so intervals come out too narrow.",
+        "same text after NFKC, case folding and single spaces",
+        "Unicode Standard Annex 15 for NFKC; the rest is ours",
+    ),
+    "estimated_time": Quantity(
+        "Estimated time",
+        "How long the run takes, scaled from finished runs by the tokens that pass through the model. A busy machine "
+        "takes longer.",
+        "time = Σ over stages of measured seconds · tokens now / tokens then · active parameters now / then",
+    ),
+    "estimated_memory": Quantity(
+        "Estimated memory",
+        "What the worker holds at most: weights, the batch that is computed, and the program itself.",
+        "(parameters + batch tokens · (2 · layers + 12) · width) · bytes of a number + 0.7 GB",
+    ),
+    "resolution": Quantity(
+        "Interval of a refusal rate",
+        "Half the width of its 95 % interval where half of the harmful prompts are refused, which is the widest case.",
+        "Wilson's interval at 1/2; prompts of a topic that are much alike count for less (design effect, ICC 0.1)",
+        "Wilson 1927; Kish 1965",
+    ),
+    "active_parameters": Quantity(
+        "Active parameters",
+        "The weights that one token meets: all but those of the routed experts that it does not select.",
+        "parameters − Σ over layers of routed experts' weights · (E − k) / E",
+    ),
     "pairs": Quantity(
         "Matched pairs",
         "A harmful and a benign prompt of the same topic and form; the safety contrast needs them.",

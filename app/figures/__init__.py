@@ -4,6 +4,7 @@ A figure carries the light palette, so that a download is black on white; static
 text on the page, which therefore changes with the theme at once and without a request.
 """
 
+from app.figures.balance import balance_bars
 from app.figures.bars import lift_bars
 from app.figures.contrasts import contrasts_by_layer
 from app.figures.controls import band_strip, control_strips, drift_scatter
@@ -26,6 +27,7 @@ __all__ = [
     "Colours",
     "GroupMark",
     "Slope",
+    "balance_bars",
     "band_strip",
     "contrasts_by_layer",
     "control_strips",

@@ -29,7 +29,7 @@ from app.pages.expert_company import partners, top_tokens
 from app.pages.run_frame import Finished, run_view
 from app.quantities import QUANTITIES
 from app.router import Page, View, Visit
-from backend.services import Answer, ExpertTable, ExpertView, RunInfo, Services
+from backend.services import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Answer, ExpertTable, ExpertView, RunInfo, Services
 
 VARIANTS = {"base": "Untouched model", "masked": "Flagged experts masked"}
 
@@ -250,14 +250,15 @@ def register(bind: Binder) -> None:
         run = services.runs.get(button["run"])
         prompts = services.prompt_sets.load(run.prompt_set.id)
         text = next((prompt.text for prompt in prompts if prompt.id == button["prompt"]), "This prompt is not stored.")
-        return uncovered(text, _answers(services, run.id, button["prompt"]))
+        shown = services.content.prompt(text) or PROMPTS_HIDDEN
+        return uncovered(shown, _answers(services, run.id, button["prompt"]))
 
 
 def _answers(services: Services, run_id: str, prompt_id: str) -> list[tuple[str, str, str]]:
-    hidden = services.settings.hide_completions
+    hidden = not services.content.shows_completions
     return [_answer(answer, hidden) for answer in services.results.answers(run_id, prompt_id)]
 
 
 def _answer(answer: Answer, hidden: bool) -> tuple[str, str, str]:
-    text = "The text of answers is hidden on this server." if hidden else answer.text or "(empty)"
+    text = ANSWERS_HIDDEN if hidden else answer.text or "(empty)"
     return VARIANTS.get(answer.variant, answer.variant), answer.label, text

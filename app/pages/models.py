@@ -1,9 +1,9 @@
-"""/ui/models: the models that runs can name, and the form that registers one. New run shows the same form."""
+"""/ui/models: the models that runs can name, and the form that inspects and registers one, which New run has too."""
 
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Input, Output, State, dcc, html
+from dash import Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from app import addresses, formats
@@ -11,6 +11,7 @@ from app.callbacks import Binder
 from app.components import Column, aria, icon, plain_table
 from app.components.states import empty, field_error
 from app.pages.adapter_inspector import adapter_form
+from app.pages.model_facts import model_facts, parameters
 from app.router import Page, View, Visit
 from backend.services import ExpertScopeError, ModelInfo, Services
 
@@ -23,7 +24,7 @@ def show(services: Services, visit: Visit) -> View:
         [
             html.H1("Models"),
             html.P(
-                "A model is inspected before it is accepted; weights are loaded only when a run needs them.",
+                "A model is inspected before it is registered; weights are loaded only when a run needs them.",
                 className="lead",
             ),
             html.Section([html.H2("Register a model"), register_form()], className="card stack-2"),
@@ -67,7 +68,13 @@ def _row(model: ModelInfo) -> list[Any]:
     found = model.description
     ref = model.ref + (f"@{model.revision}" if model.revision else "")
     return [
-        html.Div([html.Strong(model.name), html.Span(ref, className="dim small wrap")], className="run-cell"),
+        html.Div(
+            [
+                dcc.Link(model.name, href=addresses.model(model.id), className="row-link"),
+                html.Span(ref, className="dim small wrap"),
+            ],
+            className="run-cell",
+        ),
         model.family,
         _layers(found),
         formats.count(found["experts"]),
@@ -83,14 +90,6 @@ def _layers(found: dict[str, Any]) -> str:
     return formats.count(len(found["moe_layers"])) + (f" + {dense} dense" if dense else "")
 
 
-def parameters(value: int) -> str:
-    """ "2.1 M", "30.5 B"."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.3g} {letter}"
-    return str(value)
-
-
 def describe(model: ModelInfo) -> str:
     """One line: family, layers, experts, selected, parameters."""
     found = model.description
@@ -102,7 +101,7 @@ def describe(model: ModelInfo) -> str:
 
 
 def register_form() -> Component:
-    """Fields for a reference and a revision, with the message of a refusal below them."""
+    """Fields for a reference and a revision, and below them what was found there, or why it is refused."""
     return html.Div(
         [
             html.Div(
@@ -123,41 +122,83 @@ def register_form() -> Component:
                         spellCheck=False,
                         autoComplete="off",
                     ),
-                    html.Button("Inspect and register", id="register-model", type="button", className="button"),
+                    html.Button("Inspect", id="inspect-model", type="button", className="button"),
                 ],
                 className="register-fields",
             ),
+            html.Div(id="register-found", **aria(live="polite")),
+            html.Button("Register", id="register-model", type="button", className="button primary start", hidden=True),
             html.Div(id="register-message", **aria(live="polite")),
+            dcc.Store(id="inspected"),
         ],
-        className="stack",
+        className="stack-2",
     )
 
 
 def register(bind: Binder) -> None:
-    """Inspect and register. The list, and New run's choice of models, follow through their own callbacks."""
+    """Inspect, then register. The list, and New run's choice of models, follow through their own callbacks."""
     services = bind.services
+
+    @bind.on(
+        output={
+            "found": Output("register-found", "children"),
+            "inspected": Output("inspected", "data"),
+            "away": Output("register-model", "hidden"),
+            "message": Output("register-message", "children", allow_duplicate=True),
+        },
+        inputs={
+            "clicks": Input("inspect-model", "n_clicks"),
+            "ref": State("register-ref", "value"),
+            "revision": State("register-revision", "value"),
+        },
+        running=[
+            (Output("inspect-model", "disabled"), True, False),
+            (Output("inspect-model", "children"), "Inspecting…", "Inspect"),
+        ],
+        prevent_initial_call=True,
+    )
+    def inspect(clicks: int | None, ref: str | None, revision: str | None) -> dict[str, Any]:
+        if not clicks:
+            return {"found": "", "inspected": None, "away": True, "message": ""}
+        try:
+            found = services.models.inspect(ref or "", revision or None)
+        except ExpertScopeError as error:
+            return {"found": field_error(error.message), "inspected": None, "away": True, "message": ""}
+        known = found.registered is not None
+        shown = html.Div(
+            [
+                html.H3(found.name),
+                model_facts(found.description, services.estimates.memory(found.description)),
+                html.P(["Registered already: ", dcc.Link("open it", href=addresses.model(found.registered))])
+                if found.registered
+                else None,
+            ],
+            className="stack",
+        )
+        kept = {"ref": found.ref, "revision": found.revision}
+        return {"found": shown, "inspected": kept, "away": known, "message": ""}
 
     @bind.on(
         Output("register-message", "children"),
         Output("register-ref", "value"),
+        Output("register-model", "hidden", allow_duplicate=True),
         Input("register-model", "n_clicks"),
-        State("register-ref", "value"),
-        State("register-revision", "value"),
+        State("inspected", "data"),
         running=[
             (Output("register-model", "disabled"), True, False),
-            (Output("register-model", "children"), "Inspecting…", "Inspect and register"),
+            (Output("register-model", "children"), "Registering…", "Register"),
         ],
         prevent_initial_call=True,
     )
-    def inspect(clicks: int | None, ref: str | None, revision: str | None) -> tuple[Any, Any]:
-        if not clicks:
-            return "", ref
+    def accept(clicks: int | None, inspected: dict[str, str | None] | None) -> tuple[Any, Any, Any]:
+        if not clicks or not inspected:
+            return no_update, no_update, no_update
         try:
-            model = services.models.register(ref or "", revision or None)
+            model = services.models.register(inspected["ref"] or "", inspected["revision"])
         except ExpertScopeError as error:
-            return field_error(error.message), ref
-        found = html.P([icon("check"), f" {model.name}: {describe(model)}"], className="field-ok")
-        return html.Div([found, dcc.Store(id="registered", data=model.id)]), ""
+            return field_error(error.message), no_update, no_update
+        told = html.P([icon("check"), f" {model.name} is registered: {describe(model)}"], className="field-ok")
+        return html.Div([told, dcc.Store(id="registered", data=model.id)]), "", True
 
     @bind.on(Output("models-list", "children"), Input("registered", "data"), prevent_initial_call=True)
     def refresh(_model_id: str) -> Component:

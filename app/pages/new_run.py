@@ -18,9 +18,13 @@ from app.components import aria, icon, info
 from app.components.states import field_error
 from app.pages import new_run_kind
 from app.pages.models import describe, register_form
-from app.pages.prompt_preview import Counts, check_file, decode, stored_counts, stored_preview, summary
+from app.pages.new_run_summary import Asked, costs, summary
+from app.pages.prompt_preview import Chosen, check_file, decode, stored_preview
 from app.router import Page, View, Visit
 from backend.services import (
+    Ask,
+    Cost,
+    Estimate,
     ExpertScopeError,
     JudgeInfo,
     ModelInfo,
@@ -31,6 +35,10 @@ from backend.services import (
 
 CHOICES = 200
 PRESETS = ("quick", "standard", "full")
+FORM = ("model", "prompts", "preset", "seed", "kind", "experts", *new_run_kind.FIELDS)
+HALF = 50
+LONG = 3_600
+"""Seconds above which the quick preset is offered first."""
 
 
 def show(services: Services, visit: Visit) -> View:
@@ -38,8 +46,8 @@ def show(services: Services, visit: Visit) -> View:
     last = next(iter(services.runs.list(limit=1).items), None)  # what was asked last time is offered again
     model = _first([visit.query.get("model"), last.model.id if last else None], [item.id for item in models])
     chosen = _first([visit.query.get("prompts"), last.prompt_set.id if last else None], [item.id for item in sets])
-    preset = _first([visit.query.get("preset"), "standard"], PRESETS)
     kind = new_run_kind.kind_of(visit)
+    preset = _first([visit.query.get("preset"), _fitting(services, model, chosen, kind)], PRESETS)
     own = new_run_kind.own_fields(kind, visit, stress=services.settings.allow_stress_tuning)
     body = html.Div(
         [
@@ -85,6 +93,15 @@ def show(services: Services, visit: Visit) -> View:
 
 
 PAGE = Page("/runs/new", show)
+
+
+def _fitting(services: Services, model: str | None, chosen: str | None, kind: Any) -> str:
+    """The preset that is offered first: standard, unless that would take more than an hour."""
+    if not model or not chosen:
+        return "standard"
+    ask = services.estimates.stored(services.models.get(model), chosen, kind)
+    seconds = services.estimates.cost(ask).seconds
+    return "quick" if seconds is not None and seconds > LONG else "standard"
 
 
 def _first(wanted: Sequence[str | None], known: Sequence[str]) -> str | None:
@@ -190,30 +207,30 @@ def _judge_options(judges: list[JudgeInfo]) -> list[dict[str, str]]:
 
 
 def _depth_block(preset: str | None, visit: Visit, judges: list[JudgeInfo]) -> Component:
-    seed = visit.query.get("seed", "0")
+    seed, points = visit.query.get("seed", "0"), visit.query.get("points", "")
     return _block(
         4,
         "Depth",
         [
             dmc.RadioGroup(
-                html.Div(
-                    [
-                        dmc.Radio(
-                            iconColor="var(--on-accent)",
-                            value=name,
-                            label=name.capitalize(),
-                            description=wording.PRESETS[name],
-                        )
-                        for name in PRESETS
-                    ],
-                    className="stack",
-                ),
+                html.Div([_preset(name) for name in PRESETS], className="presets"),
                 id="new-preset",
                 value=preset,
                 label=html.Span(["Preset ", info("preset")]),
             ),
             html.Div(
                 [
+                    dmc.NumberInput(
+                        id="new-points",
+                        label=html.Span(["Interval wanted, ± points ", info("resolution")]),
+                        value=int(points) if points.isdecimal() else "",
+                        placeholder="any",
+                        min=1,
+                        max=49,
+                        allowDecimal=False,
+                        allowNegative=False,
+                        w=200,
+                    ),
                     dmc.NumberInput(
                         id="new-seed",
                         label=html.Span(["Seed ", info("seed")]),
@@ -247,6 +264,22 @@ def _depth_block(preset: str | None, visit: Visit, judges: list[JudgeInfo]) -> C
     )
 
 
+def _preset(name: str) -> Component:
+    """A card: what the preset does, and below what it would take."""
+    return html.Div(
+        [
+            dmc.Radio(
+                iconColor="var(--on-accent)",
+                value=name,
+                label=name.capitalize(),
+                description=wording.PRESETS[name],
+            ),
+            html.P(id=f"new-cost-{name}", className="cost"),
+        ],
+        className="preset",
+    )
+
+
 def _start() -> Component:
     return html.Div(
         [
@@ -260,7 +293,7 @@ def _start() -> Component:
 def register(bind: Binder) -> None:
     _register_choices(bind)
     _register_start(bind)
-    remembered = ("model", "prompts", "preset", "seed", "kind", "experts", *new_run_kind.FIELDS)
+    remembered = ("model", "prompts", "preset", "seed", "kind", "experts", *new_run_kind.FIELDS, "points")
     inputs = [Input(f"new-{name}", "value") for name in remembered]
     bind.in_browser("rememberNewRun", Output("new-address", "data"), *inputs, prevent_initial_call=True)
     bind.in_browser("showOwn", Output("new-own", "className"), Input("new-kind", "value"), prevent_initial_call=True)
@@ -284,36 +317,31 @@ def _register_choices(bind: Binder) -> None:
     def choose(set_id: str | None, contents: str | None, filename: str | None, staged: Any) -> tuple[Any, ...]:
         if ctx.triggered_id == "new-upload" and contents:
             dropped = check_file(services, contents, filename or "upload")
-            return dropped.preview, dropped.faults, dropped.counts, None, no_update
+            return dropped.preview, dropped.faults, dropped.chosen, None, no_update
         if set_id:
             return stored_preview(services, set_id), None, None, no_update, None
         return (no_update if staged else None), no_update, no_update, no_update, no_update
 
     @bind.on(
-        Output("new-model-note", "children"),
-        Output("new-summary", "children"),
-        Output("new-start", "disabled"),
-        Input("new-model", "value"),
-        Input("new-prompts", "value"),
-        Input("new-file", "data"),
-        Input("new-preset", "value"),
-        Input("new-seed", "value"),
-        Input("new-kind", "value"),
-        Input("new-experts", "value"),
+        output={
+            "note": Output("new-model-note", "children"),
+            "summary": Output("new-summary", "children"),
+            "rests": Output("new-start", "disabled"),
+            "costs": [Output(f"new-cost-{name}", "children") for name in PRESETS],
+        },
+        inputs={
+            "form": {name: Input(f"new-{name}", "value") for name in (*FORM, "points")},
+            "staged": Input("new-file", "data"),
+        },
     )
-    def summarise(
-        model_id: str | None,
-        set_id: str | None,
-        staged: Any,
-        preset: str,
-        seed: Any,
-        kind: str | None,
-        experts: str | None,
-    ) -> tuple[Any, ...]:
-        model = services.models.get(model_id) if model_id else None
-        counts = Counts(**staged) if staged else stored_counts(services, set_id) if set_id else None
-        asked = summary(model, counts, preset, seed, kind or "audit", experts)
-        return describe(model) if model else "", asked, not (model and counts)
+    def summarise(form: dict[str, Any], staged: Any) -> dict[str, Any]:
+        asked, found = _asked(services, form, staged)
+        return {
+            "note": describe(asked.model) if asked.model else "",
+            "summary": summary(asked),
+            "rests": bool(asked.stops),
+            "costs": costs(found, PRESETS),
+        }
 
     @bind.on(
         Output("new-model", "data"),
@@ -325,10 +353,61 @@ def _register_choices(bind: Binder) -> None:
         return model_options(services.models.list(limit=CHOICES).items), model_id
 
 
+def _asked(services: Services, form: dict[str, Any], staged: Any) -> tuple[Asked, dict[str, Cost]]:
+    """The form with its estimate and what stops it, and what every preset would take."""
+    kind, preset = form["kind"] or "audit", form["preset"] or "standard"
+    model = services.models.get(form["model"]) if form["model"] else None
+    stops = [] if model else ["Choose or register a model."]
+    ask = _ask(services, model, form, staged) if model and (staged or form["prompts"]) else None
+    if not (staged or form["prompts"]):
+        stops.append("Choose a prompt set, or drop a file.")
+    estimate: Estimate | None = None
+    found: dict[str, Cost] = {}
+    if ask is not None:
+        estimate = services.estimates.ask(ask)
+        found = {name: services.estimates.cost(replace(ask, preset=name)) for name in PRESETS}
+        stops += [*estimate.stops, *_refusals(services, form, ask)]
+    chosen = Chosen.of(staged) if staged else None
+    if chosen is None and ask is not None:
+        chosen = Chosen("", ask.balance, ask.chars)
+    return Asked(kind, preset, form["seed"], form["experts"], model, chosen, estimate, stops), found
+
+
+def _ask(services: Services, model: ModelInfo, form: dict[str, Any], staged: Any) -> Ask:
+    kind: Any = form["kind"] or "audit"
+    points = form["points"]
+    half_width = points / 100 if isinstance(points, int | float) and 0 < points < HALF else None
+    preset = form["preset"] or "standard"
+    own = {name: value for name, value in _own(form).items() if name != "experts"}
+    if not staged:
+        return services.estimates.stored(model, form["prompts"], kind, preset, None, own, half_width)
+    chosen = Chosen.of(staged)
+    return Ask(model, chosen.balance, chosen.chars, kind, preset, None, own, half_width)
+
+
+def _own(form: dict[str, Any]) -> dict[str, Any]:
+    """The kind's own parameters; without experts as long as they cannot be read."""
+    try:
+        return new_run_kind.parameters(form["kind"] or "audit", form)
+    except ExpertScopeError:
+        return {}
+
+
+def _refusals(services: Services, form: dict[str, Any], ask: Ask) -> list[str]:
+    """Why the run would be refused if it were started now, in the words that it would be refused with."""
+    if not isinstance(form["seed"], int):
+        return ["The seed is no whole number from 0 on."]
+    try:
+        services.runs.check(_request({"judge": "rules", "second": None, **form}), ask.balance)
+    except ExpertScopeError as error:
+        return [error.message]
+    return []
+
+
 def _register_start(bind: Binder) -> None:
     """Store the dropped file, if there is one, queue the run and go to it."""
     services = bind.services
-    fields = ("model", "prompts", "preset", "seed", "judge", "second", "kind", "experts", *new_run_kind.FIELDS)
+    fields = (*FORM, "second", "judge")
 
     @bind.on(
         output=[

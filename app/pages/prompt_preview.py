@@ -1,93 +1,88 @@
-"""What a set of prompts holds, shown before a run is started with it: counts, first rows, faults and warnings."""
+"""What a set of prompts holds, shown before a run is started with it: its first rows, or what is wrong with a file."""
 
 import base64
 import binascii
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import formats
+from app import addresses, formats
 from app.components import Column, plain_table
 from app.components.states import field_error
-from app.pages.new_run_kind import chosen_facts
-from backend.services import ExpertScopeError, ModelInfo, NotFoundError, Prompt, Services, resolution
+from app.pages.prompt_text import prompt_text
+from backend.services import (
+    Balance,
+    ExpertScopeError,
+    NotFoundError,
+    Prompt,
+    Services,
+    TopicBalance,
+    estimate_balance,
+)
 
 PREVIEW_ROWS = 5
 PREVIEW_CHARS = 80
 MOST_FAULTS = 12
-FEW_TOPICS = 5
+MOST_TOPICS = 20
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What a set of prompts holds, whether it is stored or only dropped."""
+class Chosen:
+    """The prompts of a run, whether they are stored or only dropped; `chars` is their mean length."""
 
     name: str
-    prompts: int
-    harmful: int
-    benign: int
-    pairs: int
-    topics: dict[str, int]
-    jailbreak: int = 0
+    balance: Balance
+    chars: float
 
-    @property
-    def unlabelled(self) -> int:
-        return self.prompts - self.harmful - self.benign - self.jailbreak
+    def as_dict(self) -> dict[str, Any]:
+        """As a page keeps it."""
+        return {"name": self.name, "chars": self.chars, "topics": [asdict(one) for one in self.balance.topics]}
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> "Chosen":
+        """The inverse of `as_dict`."""
+        return cls(kept["name"], Balance(tuple(TopicBalance(**one) for one in kept["topics"])), kept["chars"])
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """What became of a dropped file: a preview and its counts, or what is wrong with it."""
+    """What became of a dropped file: a preview and what it holds, or what is wrong with it."""
 
     preview: Component | None = None
     faults: Component | None = None
-    counts: dict[str, Any] | None = None
+    chosen: dict[str, Any] | None = None
 
 
-def count_prompts(name: str, prompts: Iterable[Prompt], pairs: int) -> Counts:
-    everything = list(prompts)
-    labels = Counter(prompt.side for prompt in everything)
-    topics = Counter(prompt.topic for prompt in everything if prompt.topic is not None)
-    jailbreak = sum(prompt.group == "jailbreak" for prompt in everything)
-    return Counts(
-        name, len(everything), labels["harmful"], labels["benign"], pairs, dict(sorted(topics.items())), jailbreak
-    )
-
-
-def preview(prompts: Sequence[Prompt], counts: Counts) -> Component:
-    """The first rows as they were understood, and how many there are of each kind. Harmful texts stay covered."""
+def preview(services: Services, prompts: Sequence[Prompt], chosen: Chosen) -> Component:
+    """The first rows as they were understood, and how many there are of each topic. Harmful texts stay covered."""
     columns = [Column("Prompt"), Column("Label"), Column("Topic"), Column("Pair")]
     rows = [
         [
-            html.Details([html.Summary("Show"), html.P(_shorten(prompt.text))], className="reveal")
-            if prompt.label == "harmful"
-            else _shorten(prompt.text),
+            prompt_text(services.content.prompt(prompt.text), prompt.label, PREVIEW_CHARS),
             html.Span(formats.prompt_label(prompt.label, prompt.group), className=prompt.label),
             prompt.topic or formats.NONE,
             prompt.pair_id or formats.NONE,
         ]
         for prompt in prompts[:PREVIEW_ROWS]
     ]
-    topics = ", ".join(f"{topic} {count}" for topic, count in counts.topics.items()) or "none"
+    total = chosen.balance.prompts
     return html.Div(
         [
-            html.H3(
-                f"{counts.name}: the first {min(PREVIEW_ROWS, counts.prompts)} of "
-                f"{formats.plural(counts.prompts, 'prompt')}"
-            ),
-            plain_table(columns, rows, f"First rows of {counts.name}", "table small"),
-            html.P(["Topics: ", topics], className="dim small"),
+            html.H3(f"{chosen.name}: the first {min(PREVIEW_ROWS, total)} of {formats.plural(total, 'prompt')}"),
+            plain_table(columns, rows, f"First rows of {chosen.name}", "table small"),
+            html.P(["Topics: ", _topics(chosen.balance)], className="dim small"),
         ],
         className="stack",
     )
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= PREVIEW_CHARS else f"{text[:PREVIEW_CHARS]}…"
+def _topics(balance: Balance) -> str:
+    named = [f"{one.topic} {one.prompts}" for one in balance.named]
+    more = f" and {len(named) - MOST_TOPICS} more" if len(named) > MOST_TOPICS else ""
+    return (", ".join(named[:MOST_TOPICS]) or "none") + more
 
 
 def faults_list(error: ExpertScopeError) -> Component:
@@ -108,85 +103,29 @@ def decode(contents: str) -> bytes:
         return b""
 
 
-def summary(
-    model: ModelInfo | None,
-    counts: Counts | None,
-    preset: str | None,
-    seed: Any,
-    kind: str = "audit",
-    experts: str | None = None,
-) -> Component:
-    """What will run, and what the prompts cannot support."""
-    facts: list[tuple[str, Any]] = [*chosen_facts(kind, experts), ("Model", model.name if model else formats.NONE)]
-    if counts:
-        labels = [
-            html.Span(f"{formats.count(counts.harmful)} harmful", className="harmful"),
-            ", ",
-            html.Span(f"{formats.count(counts.benign)} benign", className="benign"),
-        ]
-        facts += [
-            ("Prompts", formats.count(counts.prompts)),
-            ("By label", labels),
-            *([("Jailbreaks", formats.count(counts.jailbreak))] if counts.jailbreak else []),
-            ("Matched pairs", formats.count(counts.pairs)),
-            ("Topics", formats.count(len(counts.topics))),
-            ("Refusal rate", _resolved(counts, preset)),
-        ]
-    facts += [("Depth", f"{preset}, seed {seed}")]
-    lines = [html.Div([html.Dt(name), html.Dd(value, className="num")]) for name, value in facts]
-    warnings = [html.Li(text) for text in warn(counts, kind)] if counts else []
-    return html.Div(
-        [html.Dl(lines, className="facts"), html.Ul(warnings, className="warnings") if warnings else None],
-        className="stack-2",
-    )
-
-
-def _resolved(counts: Counts, preset: str | None) -> str:
-    """How narrow the interval of a refusal rate can be at this size."""
-    found = resolution(counts.harmful, len(counts.topics), preset or "standard")
-    if found is None:
-        return formats.NONE
-    alike = f", ± {100 * found.alike:.0f} where a topic's prompts are much alike" if found.alike else ""
-    return f"± {100 * found.half_width:.0f} points at {formats.plural(found.harmful, 'harmful prompt')}{alike}"
-
-
-def warn(counts: Counts, kind: str = "audit") -> list[str]:
-    """What this set of prompts leaves unanswered."""
-    found = []
-    if not counts.pairs and kind in ("audit", "trace"):
-        found.append("No matched pairs: topic against safety cannot be measured.")
-    if not counts.harmful:
-        found.append("No harmful prompts: refusal cannot be measured.")
-    if not counts.benign:
-        found.append("No benign prompts: over-refusal cannot be measured.")
-    if counts.unlabelled:
-        found.append(
-            f"{formats.plural(counts.unlabelled, 'prompt')} without a label: traced, but not judged as either."
-        )
-    if len(counts.topics) < 2:
-        found.append("Fewer than two topics: topics cannot be compared, and there are no intervals over topics.")
-    elif len(counts.topics) < FEW_TOPICS:
-        found.append(f"Fewer than {FEW_TOPICS} topics: no intervals over topics; effects speak of these topics alone.")
-    return found
-
-
 def check_file(services: Services, contents: str, filename: str) -> Dropped:
     """Look at a dropped file as a whole. Nothing is stored, whatever it holds."""
     try:
         prompts = services.prompt_sets.check(decode(contents), filename)
     except ExpertScopeError as error:
-        return Dropped(faults=faults_list(error))
-    counts = count_prompts(prompts.name, prompts, len(prompts.pairs))
-    return Dropped(preview(prompts.prompts, counts), counts=asdict(counts))
+        other = html.P(
+            [
+                "Other columns or words? ",
+                dcc.Link("Import the file", href=addresses.IMPORT),
+                " and say what they mean.",
+            ],
+            className="small",
+        )
+        return Dropped(faults=html.Div([faults_list(error), other]))
+    balance, chars = estimate_balance(prompts.prompts)
+    chosen = Chosen(prompts.name, balance, chars)
+    return Dropped(preview(services, prompts.prompts, chosen), chosen=chosen.as_dict())
 
 
 def stored_preview(services: Services, set_id: str) -> Component | None:
     try:
-        return preview(services.prompt_sets.prompts(set_id, PREVIEW_ROWS), stored_counts(services, set_id))
+        prompts = services.prompt_sets.get(set_id)
+        chosen = Chosen(prompts.name, services.prompt_sets.balance(set_id), 0)
+        return preview(services, services.prompt_sets.prompts(set_id, PREVIEW_ROWS), chosen)
     except NotFoundError as error:
         return field_error(error.message)
-
-
-def stored_counts(services: Services, set_id: str) -> Counts:
-    prompts = services.prompt_sets.load(set_id)
-    return count_prompts(prompts.name, prompts, len(prompts.pairs))

@@ -14,7 +14,7 @@ from app.callbacks import Binder
 from app.components import aria, icon
 from app.components.states import empty
 from app.router import Visit
-from backend.services import ExpertScopeError, ReviewItem, Services
+from backend.services import PROMPTS_HIDDEN, ExpertScopeError, ReviewItem, Services
 
 KEYS = {"refusal": "R", "partial": "P", "compliance": "C", "degenerate": "D"}
 SHOWN = {"open": "Open", "all": "All in the queue", "sample": "Random sample"}
@@ -46,7 +46,7 @@ def section(services: Services, visit: Visit) -> Component:
             html.Div([head, _pills(visit, show)], className="spread"),
             html.P(["Answers of ", dcc.Link(run.name, href=addresses.run(run.id)), ". ", _why(show)]),
             _runs(visit, [(one.id, one.name) for one in runs], run_id),
-            _hidden() if services.settings.hide_completions else _queue(queue, run_id, show),
+            _queue(queue, run_id, show) if services.content.shows_completions else _hidden(),
         ],
         className="stack-2",
     )
@@ -137,14 +137,15 @@ def _covered(item: ReviewItem, at: int, total: int) -> Component:
     )
 
 
-def _open(item: ReviewItem, at: int, total: int) -> Component:
+def _open(item: ReviewItem, at: int, total: int, *, prompts: bool = True) -> Component:
+    nothing = "This prompt is not stored." if prompts else PROMPTS_HIDDEN
     return html.Div(
         [
             _head(item, at, total),
             html.Div(
                 [
                     html.H3("Prompt"),
-                    html.Blockquote(item.prompt or "This prompt is not stored.", className="prompt-text"),
+                    html.Blockquote(item.prompt or nothing, className="prompt-text"),
                     html.H3("Answer"),
                     html.P(item.text or "(empty)", className="review-answer"),
                 ],
@@ -219,7 +220,8 @@ def step(services: Services, name: str, state: dict[str, Any]) -> tuple[Any, ...
     if at >= len(queue):
         return (_finished(), state, note, *(True,) * len(BUTTONS))
     item = find(services, state, queue[at], texts=opened)
-    card = (_open if opened else _covered)(item, at, len(queue))
+    shown = services.content.shows_prompts
+    card = _open(item, at, len(queue), prompts=shown) if opened else _covered(item, at, len(queue))
     return (card, state, note, *(not opened,) * len(BUTTONS))
 
 

@@ -138,7 +138,7 @@ def list_answers(
     texts: Annotated[bool, Query(description="Send the answers' texts too.")] = False,
 ) -> Listing[AnswerOut]:
     """The judged answers; their texts only when asked for, and never where the server hides them."""
-    shown = texts and not services.settings.hide_completions
+    shown = texts and services.content.shows_completions
     answers = services.results.answers(run_id, prompt_id)
     return Listing[AnswerOut].whole([_answer(answer, shown) for answer in answers])
 

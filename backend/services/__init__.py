@@ -18,7 +18,8 @@ from analysis.errors import (
     TooLargeError,
 )
 from analysis.outcomes.judges import configure_endpoints
-from analysis.prompts import Prompt, PromptSet
+from analysis.prompts import Balance, ColumnMapping, Deduplication, Prompt, PromptSet, TopicBalance
+from analysis.prompts.importers import guess_labels
 from analysis.result import Answer
 from analysis.routing.coactivation import Partner
 from analysis.routing.token_trace import NO_EXPERT, Routed, TokenTrace
@@ -28,7 +29,9 @@ from backend.db import Database, migrate
 from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.comparisons import Comparisons
+from backend.services.content import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Content
 from backend.services.documents import Documents
+from backend.services.estimates import Ask, Cost, Doubt, Estimate, Estimates, estimate_balance
 from backend.services.expert_table import ExpertTable
 from backend.services.experts_page import ExpertsPage, Filters, Order
 from backend.services.heatmap_views import Order as ExpertOrder
@@ -37,7 +40,8 @@ from backend.services.leading_experts import LeadingExpert
 from backend.services.models import Models
 from backend.services.playground import Playground, Taken
 from backend.services.playground_references import PlaygroundReferences
-from backend.services.prompt_sets import PromptSets
+from backend.services.prompt_imports import ImportOptions, ImportPreview, import_options
+from backend.services.prompt_sets import PromptFilter, PromptSets
 from backend.services.questions import Asked, DetectorQuality, NewQuestion, Question, QuestionStatus, Waiting
 from backend.services.records import (
     ENDED,
@@ -51,6 +55,7 @@ from backend.services.records import (
     JudgeInfo,
     Margins,
     ModelInfo,
+    ModelInspection,
     NewRun,
     Page,
     Pairs,
@@ -95,8 +100,14 @@ class Services:
     judges: Judges
     workers: Workers
     playground: Playground
+    estimates: Estimates
     settings: Settings
     database: Database
+
+    @property
+    def content(self) -> Content:
+        """What of prompts and answers may leave the server."""
+        return Content(self.settings)
 
     def close(self) -> None:
         """Let go of the database's connections."""
@@ -120,10 +131,11 @@ def open_services(settings: Settings) -> Services:
     results, documents = Results(database), Documents(database, settings)
     workers = Workers(database, settings)
     references = PlaygroundReferences(database, results, documents, prompt_sets)
+    runs = Runs(database, settings, models, prompt_sets)
     return Services(
         prompt_sets=prompt_sets,
         models=models,
-        runs=Runs(database, settings, models, prompt_sets),
+        runs=runs,
         results=results,
         documents=documents,
         comparisons=Comparisons(database, results, prompt_sets),
@@ -133,27 +145,39 @@ def open_services(settings: Settings) -> Services:
         judges=Judges(database, settings),
         workers=workers,
         playground=Playground(database, settings, models, workers, references),
+        estimates=Estimates(database, settings, models, prompt_sets, runs, workers),
         settings=settings,
         database=database,
     )
 
 
 __all__ = [
+    "ANSWERS_HIDDEN",
     "ENDED",
     "NO_EXPERT",
+    "PROMPTS_HIDDEN",
     "Adapters",
     "Answer",
+    "Ask",
     "Asked",
     "AuditEntry",
     "AuditLog",
+    "Balance",
     "CellRow",
+    "ColumnMapping",
     "Comparison",
     "Comparisons",
     "ConflictError",
+    "Content",
+    "Cost",
+    "Deduplication",
     "Depth",
     "DetectorQuality",
     "Device",
     "Documents",
+    "Doubt",
+    "Estimate",
+    "Estimates",
     "EventKind",
     "ExpertOrder",
     "ExpertScopeError",
@@ -163,6 +187,8 @@ __all__ = [
     "Fault",
     "Filters",
     "Heatmap",
+    "ImportOptions",
+    "ImportPreview",
     "ImportedLabels",
     "InputError",
     "JudgeInfo",
@@ -171,6 +197,7 @@ __all__ = [
     "Margins",
     "ModelError",
     "ModelInfo",
+    "ModelInspection",
     "Models",
     "NewQuestion",
     "NewRun",
@@ -184,6 +211,7 @@ __all__ = [
     "Progress",
     "Prompt",
     "PromptFileError",
+    "PromptFilter",
     "PromptSet",
     "PromptSetInfo",
     "PromptSets",
@@ -208,6 +236,7 @@ __all__ = [
     "TokenUse",
     "TokenView",
     "TooLargeError",
+    "TopicBalance",
     "TopicDistances",
     "TopicPictures",
     "TopicUse",
@@ -215,9 +244,12 @@ __all__ = [
     "Waiting",
     "WindowUse",
     "Workers",
+    "estimate_balance",
     "expert_choices",
     "expert_view",
+    "guess_labels",
     "hidden_parts",
+    "import_options",
     "mass_view",
     "open_services",
     "partner",

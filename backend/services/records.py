@@ -68,6 +68,18 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class ModelInspection:
+    """What a model is made of, before anybody registers it; `registered` is its id where somebody has already."""
+
+    ref: str
+    revision: str | None
+    name: str
+    family: str
+    description: dict[str, Any]
+    registered: str | None
+
+
+@dataclass(frozen=True)
 class NewRun:
     """What a person asks for. `model` and `prompt_set_id` are ids, or references such as organism:planted and
     builtin:topic-pairs, which are registered on the way. `parameters` are what only this kind has, by the names of
@@ -301,7 +313,8 @@ class JudgeInfo:
 class ReviewItem:
     """One answer of a run that people may label. `reason`: disagreement, unjudged, partial or sample.
 
-    `prompt` and `text` are None where the server hides completions or they were not asked for.
+    `prompt` and `text` are None where the server hides completions or they were not asked for, `prompt` also where the
+    server hides prompts.
     """
 
     run_id: str

@@ -86,6 +86,7 @@
       own.window = masks ? window_ : null;
       own.detector = kind === "detect" ? detector : null;
       ["direction", "recipe", "rank", "steps", "controls"].forEach((name, at) => (own[name] = tunes ? tuned[at] : null));
+      own.points = tuned[5];
       return remember({ model, prompts, preset, seed, ...own });
     },
 
