@@ -9,6 +9,7 @@ NEW_RUN = f"{PREFIX}/runs/new"
 PROMPT_SETS = f"{PREFIX}/prompt-sets"
 MODELS = f"{PREFIX}/models"
 JUDGES = f"{PREFIX}/judges"
+ADMIN = f"{PREFIX}/admin"
 
 
 def with_query(path: str, query: Mapping[str, str | None]) -> str:
@@ -37,8 +38,9 @@ def places(experts: Iterable[Iterable[int]]) -> str | None:
     return ",".join(":".join(map(str, place)) for place in experts) or None
 
 
-def runs(status: str | None = None, cursor: str | None = None, kind: str | None = None) -> str:
-    return with_query(RUNS, {"status": status, "kind": kind, "cursor": cursor})
+def runs(status: str | None = None, cursor: str | None = None, kind: str | None = None, **narrowed: str | None) -> str:
+    """The list; `narrowed` are its model and its search."""
+    return with_query(RUNS, {"status": status, "kind": kind, **narrowed, "cursor": cursor})
 
 
 def download(run_id: str, name: str, **query: str | None) -> str:

@@ -112,13 +112,17 @@ def _header() -> Component:
                 className="main-nav",
                 **aria(label="Main"),
             ),
+            html.Nav(
+                dcc.Link("Admin", href=addresses.ADMIN, id="nav-admin"),
+                className="main-nav push",
+                **aria(label="Installation"),
+            ),
             dmc.ColorSchemeToggle(
                 lightIcon=icon("sun"),
                 darkIcon=icon("moon"),
                 variant="subtle",
                 size=32,
                 color="ink",
-                className="push",
                 **aria(label="Switch between light and dark"),
             ),
         ],

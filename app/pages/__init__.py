@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from app.callbacks import Binder
 from app.pages import (
     adapter_inspector,
+    admin,
     expert,
     experts,
     interventions,
@@ -38,6 +39,7 @@ PAGES: Sequence[Page] = (
     prompt_sets.ONE,
     models.PAGE,
     judges.PAGE,
+    admin.PAGE,
 )
 
 REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
@@ -51,4 +53,6 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     expert.register,
     topics.register,
     judges.register,
+    report.register,
+    admin.register,
 )

@@ -30,10 +30,11 @@ def list_runs(
     status: Annotated[str | None, Query(description="queued, running, done, failed or cancelled.")] = None,
     model: Annotated[str | None, Query(description="A model's id, reference or name.")] = None,
     kind: Annotated[str | None, Query(description="audit, trace, mask, detect or tune.")] = None,
+    search: Annotated[str | None, Query(description="Words of the run's, model's or prompt set's name.")] = None,
     limit: LimitQuery = 50,
     cursor: CursorQuery = None,
 ) -> Listing[RunInfo]:
-    return Listing[RunInfo].of(services.runs.list(status, model, limit, cursor, kind=kind))
+    return Listing[RunInfo].of(services.runs.list(status, model, limit, cursor, kind=kind, search=search))
 
 
 @router.get("/{run_id}")

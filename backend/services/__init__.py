@@ -13,6 +13,7 @@ from analysis.errors import (
     InputError,
     ModelError,
     NotFoundError,
+    NotInstalledError,
     PromptFileError,
     TooLargeError,
 )
@@ -22,6 +23,7 @@ from analysis.result import Answer
 from analysis.routing.coactivation import Partner
 from analysis.routing.vocabulary import TokenUse
 from backend.db import Database, migrate
+from backend.reports import Pdf, Summary, routing_finding, spreadsheet_text
 from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.documents import Documents
@@ -57,8 +59,9 @@ from backend.services.records import (
 from backend.services.resolution import Resolution, resolution
 from backend.services.results import Results
 from backend.services.runs import Runs
+from backend.services.status import Status, StatusReport
 from backend.services.stress import Permits
-from backend.services.workers import Workers
+from backend.services.workers import WorkerInfo, Workers
 from backend.settings import Settings
 
 
@@ -76,6 +79,7 @@ class Services:
     audit_log: AuditLog
     judges: Judges
     workers: Workers
+    status: Status
     settings: Settings
     database: Database
 
@@ -96,19 +100,21 @@ def open_services(settings: Settings) -> Services:
     configure_endpoints(settings.endpoints())
     database = Database(settings.database)
     migrate(database)
-    audit_log = AuditLog(database)
+    audit_log, workers = AuditLog(database), Workers(database, settings)
     prompt_sets, models = PromptSets(database, settings), Models(database, settings)
+    runs = Runs(database, settings, models, prompt_sets)
     return Services(
         prompt_sets=prompt_sets,
         models=models,
-        runs=Runs(database, settings, models, prompt_sets),
+        runs=runs,
         results=Results(database),
         documents=Documents(database, settings),
         permits=Permits(settings, audit_log),
         adapters=Adapters(models),
         audit_log=audit_log,
         judges=Judges(database, settings),
-        workers=Workers(database, settings),
+        workers=workers,
+        status=Status(database, settings, runs, workers),
         settings=settings,
         database=database,
     )
@@ -138,9 +144,11 @@ __all__ = [
     "Models",
     "NewRun",
     "NotFoundError",
+    "NotInstalledError",
     "Page",
     "Pairs",
     "Partner",
+    "Pdf",
     "Permits",
     "Progress",
     "Prompt",
@@ -160,12 +168,18 @@ __all__ = [
     "Runs",
     "Services",
     "Settings",
+    "Status",
+    "StatusReport",
+    "Summary",
     "TokenUse",
     "TooLargeError",
     "TopicDistances",
     "TopicUse",
     "WindowUse",
+    "WorkerInfo",
     "Workers",
     "open_services",
     "resolution",
+    "routing_finding",
+    "spreadsheet_text",
 ]

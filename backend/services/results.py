@@ -16,7 +16,7 @@ from analysis.routing.coactivation import PAIR_WINDOWS
 from analysis.routing.table import RoutingTable
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunResultRow, RunRow
-from backend.reports import experts_csv, render_html
+from backend.reports import Pdf, Summary, experts_csv, experts_xlsx, render_html, render_pdf, summarise
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
 from backend.services.records import ExpertView, Heatmap, Pairs, PromptUse, TopicDistances
 from backend.services.run_rows import find
@@ -45,6 +45,7 @@ class Results:
         self._database = database
         self._report = lru_cache(maxsize=_KEPT)(self._read_report)
         self._table = lru_cache(maxsize=_KEPT)(self._read_table)
+        self._pdf = lru_cache(maxsize=_KEPT)(self._render_pdf)
 
     def report(self, run_id: str) -> dict[str, Any]:
         """report.json."""
@@ -169,6 +170,21 @@ class Results:
     def report_html(self, run_id: str) -> str:
         """The report as one self-contained page."""
         return render_html(self._report(run_id), self._table(run_id))
+
+    def experts_xlsx(self, run_id: str) -> bytes:
+        """The rows of experts.csv as a workbook, with a sheet on where they come from and what they mean."""
+        return experts_xlsx(self.report(run_id))
+
+    def report_pdf(self, run_id: str) -> Pdf:
+        """The report for a meeting. Takes seconds the first time; NotInstalledError where Pango is missing."""
+        return self._pdf(run_id)
+
+    def summary(self, run_id: str) -> Summary:
+        """What the report says on one page."""
+        return summarise(self.report(run_id))
+
+    def _render_pdf(self, run_id: str) -> Pdf:
+        return render_pdf(self._report(run_id), self._table(run_id))
 
     def _read_report(self, run_id: str) -> dict[str, Any]:
         with self._database.read() as session:
