@@ -9,7 +9,6 @@ from typing import Any
 
 from app import formats
 from app.quantities import QUANTITIES
-from backend.services import routing_finding as routing_finding  # pages and documents say it alike
 
 Report = Mapping[str, Any]
 

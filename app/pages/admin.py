@@ -203,8 +203,8 @@ def _audit_log(services: Services, visit: Visit) -> Component:
     action, actor, cursor = (visit.query.get(name) for name in ("action", "actor", "cursor"))
     page = services.audit_log.page(PER_PAGE, cursor, action=action, actor=actor)
     note = html.P(
-        "What must not go unseen: every attempt at stress tuning, before anything is tuned. The database itself refuses "
-        "to change or delete an entry.",
+        "What must not go unseen: every attempt at stress tuning, before anything is tuned. The database itself "
+        "refuses to change or delete an entry.",
         className="dim",
     )
     if not page.count and not (action or actor):

@@ -1,4 +1,4 @@
-"""The list of runs on /ui/runs: its rows, what waits and runs with how far it is, and the two that are to be compared."""
+"""The list on /ui/runs: its rows, how far each is that waits or runs, and the two that are to be compared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -73,7 +73,8 @@ def listed(services: Services, listing: Listing[RunInfo], chosen: Chosen) -> lis
             empty("No run matches", "No run is of this kind, status and model, or has such a name.", clear),
         ]
     places, alive = services.runs.places(), services.workers.alive()
-    rows = [_row(run, places.get(run.id), alive) for run in listing.items]
+    pick = _two(listing.items)
+    rows = [_row(run, places.get(run.id), alive, pick) for run in listing.items]
     return [
         html.Div([heading, _compare(listing.items)], className="spread"),
         plain_table(COLUMNS, rows, "Runs, newest first", "table runs"),
@@ -98,7 +99,7 @@ def _heading(count: int, chosen: Chosen) -> str:
 
 def _compare(runs: Sequence[RunInfo]) -> Component | None:
     """Two finished audits side by side; the browser fills in which two."""
-    if sum(map(_comparable, runs)) < 2:
+    if not _two(runs):
         return None
     return html.Div(
         [
@@ -107,6 +108,11 @@ def _compare(runs: Sequence[RunInfo]) -> Component | None:
         ],
         className="row",
     )
+
+
+def _two(runs: Sequence[RunInfo]) -> bool:
+    """Whether there are two that can be compared."""
+    return sum(map(_comparable, runs)) > 1
 
 
 def _comparable(run: RunInfo) -> bool:
@@ -135,9 +141,9 @@ COLUMNS = [
 ]
 
 
-def _row(run: RunInfo, place: int | None, alive: bool) -> list[Any]:
+def _row(run: RunInfo, place: int | None, alive: bool, pick: bool) -> list[Any]:
     return [
-        _pick(run) if _comparable(run) else None,
+        _pick(run) if pick and _comparable(run) else None,
         status(run.status),
         html.Div(
             [
@@ -158,12 +164,13 @@ def _row(run: RunInfo, place: int | None, alive: bool) -> list[Any]:
 
 
 def _pick(run: RunInfo) -> Component:
-    return dmc.Checkbox(
+    box: Component = dmc.Checkbox(
         id={"type": "run-pick", "run": run.id},
         checked=False,
         size="xs",
         **aria(label=f"Compare {run.name}"),
     )
+    return box
 
 
 def _cancel(run: RunInfo) -> Component:

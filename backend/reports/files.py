@@ -1,5 +1,6 @@
 """Writes a finished audit into a folder: report.json, report.html, experts.csv, certificate.json, and on demand
-report.pdf and experts.xlsx. `expertscope audit` calls it. Each file is written beside its place and then moved there, so nobody ever reads half a file."""
+report.pdf and experts.xlsx. `expertscope audit` calls it. Each file is written beside its place and then moved there,
+so nobody ever reads half a file."""
 
 import json
 import os

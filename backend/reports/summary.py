@@ -12,12 +12,18 @@ from backend.reports import numbers
 Report = Mapping[str, Any]
 
 LIMITS = (
-    "The result holds for these prompts, this judge and these settings. Other topics, languages, longer conversations "
-    "or jailbreaks may be routed otherwise.",
-    "Routing that differs between harmful and benign prompts is no evidence that an expert causes refusal; only the "
-    "causal rungs are.",
-    "An expert that is not flagged may still matter: together with others, in attention or shared experts, or with an "
-    "effect below what this audit could see.",
+    (
+        "The result holds for these prompts, this judge and these settings. Other topics, languages, longer "
+        "conversations or jailbreaks may be routed otherwise."
+    ),
+    (
+        "Routing that differs between harmful and benign prompts is no evidence that an expert causes refusal; only "
+        "the causal rungs are."
+    ),
+    (
+        "An expert that is not flagged may still matter: together with others, in attention or shared experts, or "
+        "with an effect below what this audit could see."
+    ),
     "Masking shows what the model does without an expert, not what the expert was trained for.",
 )
 SHOWN_EXPERTS = 8

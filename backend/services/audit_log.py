@@ -1,7 +1,7 @@
 """The audit log: what was done, by whom, when, to what. Entries are appended and read, never changed.
 
-The worker and the command line write it for stress tuning, whose permit takes `AuditLog.record` as its recorder; the API
-and the admin page read it.
+The worker and the command line write it for stress tuning, whose permit takes `AuditLog.record` as its recorder; the
+API and the admin page read it.
 """
 
 from collections.abc import Iterator
@@ -119,7 +119,7 @@ class AuditLog:
         return actions, actors
 
 
-def _matching(action: str | None, actor: str | None) -> Select[tuple[AuditLogRow]]:
+def _matching(action: str | None, actor: str | None) -> Select[AuditLogRow]:
     query = select(AuditLogRow)
     if action:
         below = AuditLogRow.action.startswith(f"{action}.", autoescape=True)

@@ -149,7 +149,8 @@ class Status:
             return _file_size(Path(url.database or ""))
         try:
             with self._database.read() as session:
-                return session.scalar(text("select pg_database_size(current_database())"))
+                size: int | None = session.scalar(text("select pg_database_size(current_database())"))
+                return size
         except SQLAlchemyError:  # a role that may not ask
             return None
 
