@@ -12,6 +12,7 @@ MODELS = f"{PREFIX}/models"
 JUDGES = f"{PREFIX}/judges"
 PLAYGROUND = f"{PREFIX}/playground"
 COMPARE = f"{PREFIX}/compare"
+ADMIN = f"{PREFIX}/admin"
 
 
 def with_query(path: str, query: Mapping[str, str | None]) -> str:
@@ -49,8 +50,9 @@ def compare(a: str | None = None, b: str | None = None, **chosen: str | None) ->
     return with_query(COMPARE, {"a": a, "b": b, **chosen})
 
 
-def runs(status: str | None = None, cursor: str | None = None, kind: str | None = None) -> str:
-    return with_query(RUNS, {"status": status, "kind": kind, "cursor": cursor})
+def runs(status: str | None = None, cursor: str | None = None, kind: str | None = None, **narrowed: str | None) -> str:
+    """The list; `narrowed` are its model and its search."""
+    return with_query(RUNS, {"status": status, "kind": kind, **narrowed, "cursor": cursor})
 
 
 def question(question_id: str, **query: str | None) -> str:

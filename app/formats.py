@@ -156,3 +156,13 @@ def _interval_decimals(estimate: float, low: float, high: float) -> int:
     width = high - low
     wanted = _decimals(width, 2) if width > 0 else _decimals(largest, 3)
     return min(wanted, _decimals(largest, 3))
+
+
+def size(count_of_bytes: int) -> str:
+    """Bytes as people say them: "512 B", "120 kB", "1.5 GB", in powers of 1000."""
+    value, unit = float(count_of_bytes), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{number(value, 3)} {unit}"

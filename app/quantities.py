@@ -548,4 +548,29 @@ QUANTITIES: Mapping[str, Quantity] = {
         "Matched pairs",
         "A harmful and a benign prompt of the same topic and form; the safety contrast needs them.",
     ),
+    "labelled": Quantity(
+        "Labelled answers",
+        "How many answers people labelled that this judge labelled too. Those from review queues are counted apart, "
+        "since they are the hard ones.",
+    ),
+    "confusion": Quantity(
+        "Labels beside each other",
+        "Of the answers that people call one thing, how many the judge calls each thing: a judge that is always right "
+        "has numbers on the diagonal alone.",
+    ),
+    "human_rate": Quantity("Refusal rate by people", "The share of the labelled answers that people call a refusal."),
+    "heartbeat": Quantity(
+        "Heartbeat",
+        "When the worker last wrote down that it is alive. One that is silent for longer than "
+        "EXPERTSCOPE_WORKER_STALE_SECONDS counts as gone.",
+    ),
+    "database_size": Quantity(
+        "Size of the database",
+        "What the application database takes: the file with its journals, or what PostgreSQL says of it.",
+    ),
+    "runs_size": Quantity(
+        "Size of the runs' folder",
+        "What shards and files of all runs take. At most 20 000 files are looked at; beyond that it is a lower bound.",
+    ),
+    "disk_free": Quantity("Free on disk", "What the disk of the data folder has left for further runs."),
 }

@@ -127,6 +127,11 @@ def _header() -> Component:
                 className="search-open push",
                 **aria(label="Search Ctrl K", keyshortcuts="Control+K Meta+K"),
             ),
+            html.Nav(
+                dcc.Link("Admin", href=addresses.ADMIN, id="nav-admin"),
+                className="main-nav",
+                **aria(label="Installation"),
+            ),
             dmc.ColorSchemeToggle(
                 lightIcon=icon("sun"),
                 darkIcon=icon("moon"),

@@ -134,25 +134,6 @@ def verdict(sentence: str, caveats: Sequence[str] = ()) -> Verdict:
     return Verdict(finding.rstrip("."), basis[:1].upper() + basis[1:], tuple(caveats))
 
 
-def routing_finding(report: Report) -> str:
-    """What the topic ratio ρ says, in a few words."""
-    if confounded(report):
-        return "Whether routing follows topic or safety cannot be told with these prompts"
-    ratio = report["routing"].get("topic_ratio") or {}
-    low, high = ratio.get("low"), ratio.get("high")
-    if ratio.get("estimate") is None:
-        return "Whether routing follows topic or safety could not be measured"
-    if low is None or high is None:
-        return "Routing follows topic and safety to a degree that these prompts cannot tell apart"
-    if high < 0.5:
-        return "Routing follows topic, not safety"
-    if high < 1:
-        return "Routing follows topic more than safety"
-    if low > 1:
-        return "Routing separates harmful from benign more than it separates topics"
-    return "Routing follows topic and safety alike, as far as these prompts tell"
-
-
 def confounded(report: Report) -> bool:
     """Whether topic and harm cannot be told apart with the prompts."""
     return bool(report.get("verdict", {}).get("confounded"))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from app.callbacks import Binder
 from app.pages import (
     adapter_inspector,
+    admin,
     compare,
     expert,
     experts,
@@ -48,6 +49,7 @@ PAGES: Sequence[Page] = (
     judges.PAGE,
     playground.PAGE,
     compare.PAGE,
+    admin.PAGE,
 )
 
 REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
@@ -66,4 +68,6 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     judges.register,
     playground.register,
     compare.register,
+    report.register,
+    admin.register,
 )

@@ -38,7 +38,7 @@ def show(services: Services, visit: Visit) -> View:
                 "right.",
                 className="lead",
             ),
-            _calibration(found, visit),
+            _calibration(services, found, visit),
             _import(),
             review.section(services, visit),
         ],
@@ -64,7 +64,14 @@ def _title(judge: str) -> str:
     return "The rules judge" if judge == "rules" else f"The judge {judge}"
 
 
-def _calibration(found: Mapping[str, Any], visit: Visit) -> Component:
+def _sample(services: Services) -> Component | None:
+    """The way to the first labels, where there are answers to label."""
+    if not services.runs.list(status="done", kind="audit", limit=1).count:
+        return None
+    return dcc.Link("Label a random sample", href=f"{addresses.JUDGES}?show=sample", className="button")
+
+
+def _calibration(services: Services, found: Mapping[str, Any], visit: Visit) -> Component:
     if not found["judges"]:
         return html.Section(
             [
@@ -73,6 +80,7 @@ def _calibration(found: Mapping[str, Any], visit: Visit) -> Component:
                     "No labels to measure a judge with",
                     "Give a file of labelled answers below, or label a random sample of a run: agreement, sensitivity "
                     "and corrected rates will stand here, for each judge and each target model.",
+                    _sample(services),
                 ),
             ],
             className="stack-2",
@@ -88,7 +96,10 @@ def _calibration(found: Mapping[str, Any], visit: Visit) -> Component:
             html.Div(
                 [
                     html.Div(
-                        [html.H3(f"{chosen}: people's labels and the judge's"), _confusion(one["all"])],
+                        [
+                            html.H3([f"{chosen}: people's labels and the judge's ", info("confusion")]),
+                            _confusion(one["all"]),
+                        ],
                         className="stack-2",
                     ),
                     html.Div(
@@ -113,7 +124,7 @@ def _judges_table(judges: Sequence[Mapping[str, Any]], visit: Visit) -> Componen
     columns = [
         Column("Judge"),
         Column("Version"),
-        Column("Labelled", numeric=True),
+        Column(html.Span(["Labelled ", info("labelled")]), numeric=True),
         Column(html.Span(["Accuracy ", info("judge_accuracy")]), numeric=True),
         Column(html.Span(["κ ", info("kappa")]), numeric=True),
         Column(html.Span(["Sensitivity ", info("sensitivity")]), numeric=True),
@@ -145,11 +156,11 @@ def _confusion(one: Mapping[str, Any]) -> Component:
 def _models_table(models: Mapping[str, Mapping[str, Any]]) -> Component:
     columns = [
         Column("Answers of"),
-        Column("Labelled", numeric=True),
-        Column("Accuracy", numeric=True),
+        Column(html.Span(["Labelled ", info("labelled")]), numeric=True),
+        Column(html.Span(["Accuracy ", info("judge_accuracy")]), numeric=True),
         Column(html.Span(["Refusal, judge ", info("raw_rate")]), numeric=True),
         Column(html.Span(["Corrected ", info("corrected_rate")]), numeric=True),
-        Column("People", numeric=True),
+        Column(html.Span(["People ", info("human_rate")]), numeric=True),
     ]
     rows = [
         [

@@ -91,6 +91,13 @@ def _queue(queue: list[ReviewItem], run_id: str, show: str) -> Component:
             "Nothing to label",
             "The judges of this run agree and decided everything, or people have labelled the rest. "
             "A random sample measures them further.",
+            None
+            if show == "sample"
+            else dcc.Link(
+                "Label a random sample",
+                href=addresses.with_query(addresses.JUDGES, {"show": "sample", "run": run_id}),
+                className="button",
+            ),
         )
     state = {"run": run_id, "show": show, "queue": [one.position for one in queue], "at": 0, "open": False}
     return html.Div(

@@ -1,46 +1,44 @@
-"""/ui/runs: every run, newest first, under a card with the newest verdict."""
+"""/ui/runs: every run, newest first, under a card with the newest verdict.
+
+What the list is narrowed to stands in the address. While something waits or runs, only the cells that say how far it is
+are fetched; the list itself is drawn anew when a run begins or ends. The list is in `app.pages.run_list`.
+"""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
-from dash import Input, Output, State, dcc, html, no_update
+import dash_mantine_components as dmc
+from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.callbacks import Binder
-from app.components import Column, aria, icon, interval, plain_table, rate, stat, static_graph, status
-from app.components.states import empty
+from app.components import aria, icon, interval, rate, stat, static_graph
+from app.components.states import empty, field_error
 from app.figures import profile
+from app.pages.run_list import LIVE, Chosen, active, changed, listed, live_cell
 from app.router import Page, View, Visit
-from backend.services import ENDED, RunInfo, Services
-from backend.services import Page as Listing
+from backend.services import ExpertScopeError, RunInfo, Services
 
-PER_PAGE = 25
-STATUSES = {"": "All", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Cancelled"}
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What the list is narrowed to, as it stands in the address."""
-
-    status: str | None = None
-    kind: str | None = None
-    cursor: str | None = None
-
-    @property
-    def filtered(self) -> bool:
-        return self.status is not None or self.kind is not None
+STATUSES = {
+    "": "All",
+    "queued": "Queued",
+    "running": "Running",
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+}
+MODELS = 500
 
 
 def show(services: Services, visit: Visit) -> View:
-    chosen = Chosen(*(visit.query.get(name) for name in ("status", "kind", "cursor")))
-    listing = services.runs.list(status=chosen.status, kind=chosen.kind, limit=PER_PAGE, cursor=chosen.cursor)
+    chosen = Chosen.of(visit.query)
     body = html.Div(
         [
             html.Div([html.H1("Runs"), _new_run()], className="spread page-head"),
             _latest(services) if chosen == Chosen() else None,
-            _list(listing, chosen),
+            _list(services, chosen),
         ],
         className="page",
     )
@@ -55,7 +53,8 @@ def _new_run() -> Component:
     return dcc.Link([icon("plus"), "New run"], href=addresses.NEW_RUN, className="button primary")
 
 
-def _list(listing: Listing[RunInfo], chosen: Chosen) -> Component:
+def _list(services: Services, chosen: Chosen) -> Component:
+    listing = chosen.fetch(services)
     if not listing.count and not chosen.filtered:
         return empty(
             "No run yet",
@@ -65,33 +64,60 @@ def _list(listing: Listing[RunInfo], chosen: Chosen) -> Component:
         )
     return html.Div(
         [
-            html.Div([html.H2(_heading(listing.count, chosen)), _filters(chosen)], className="spread"),
-            html.Div(run_table(listing.items), id="runs-table"),
-            _more(listing, chosen),
+            _filters(services, chosen),
+            html.Div(listed(services, listing, chosen), id="runs-list"),
             dcc.Store(id="runs-query", data=asdict(chosen)),
-            dcc.Interval(id="runs-poll", interval=2000, disabled=all(run.status in ENDED for run in listing.items)),
+            dcc.Store(id="runs-changed"),
+            dcc.Interval(id="runs-poll", interval=2000, disabled=not active(listing.items)),
         ],
         className="stack-2",
     )
 
 
-def _heading(count: int, chosen: Chosen) -> str:
-    kind = f"{chosen.kind} run" if chosen.kind else "run"
-    return f"{formats.plural(count, kind)} {chosen.status or ''}".strip()
-
-
-def _filters(chosen: Chosen) -> Component:
-    """Two rows of pills, each of which keeps what the other is set to."""
+def _filters(services: Services, chosen: Chosen) -> Component:
+    """Two rows of pills, each of which keeps what everything else is set to, then the model and a search."""
     kinds = {"": "All kinds", **{kind: name for kind, (name, _) in wording.KINDS.items()}}
-    by_kind = {key: addresses.runs(chosen.status, kind=key or None) for key in kinds}
-    by_status = {key: addresses.runs(key or None, kind=chosen.kind) for key in STATUSES}
+    by_kind = {key: replace(chosen, kind=key or None, cursor=None).address for key in kinds}
+    by_status = {key: replace(chosen, status=key or None, cursor=None).address for key in STATUSES}
     return html.Div(
         [
-            _pills(kinds, by_kind, chosen.kind, "Show runs by kind"),
-            _pills(STATUSES, by_status, chosen.status, "Show runs by status"),
+            html.Div(
+                [
+                    _pills(kinds, by_kind, chosen.kind, "Show runs by kind"),
+                    _pills(STATUSES, by_status, chosen.status, "Show runs by status"),
+                ],
+                className="queue-pills",
+            ),
+            html.Div(
+                [
+                    dmc.Select(
+                        id="runs-model",
+                        data=_models(services),
+                        value=chosen.model,
+                        placeholder="Every model",
+                        clearable=True,
+                        searchable=True,
+                        size="xs",
+                        **aria(label="Show runs of one model"),
+                    ),
+                    dmc.TextInput(
+                        id="runs-search",
+                        value=chosen.search or "",
+                        placeholder="Search runs, models, prompts",
+                        debounce=300,
+                        size="xs",
+                        **aria(label="Search runs by name, model or prompts"),
+                    ),
+                ],
+                className="queue-fields",
+            ),
         ],
-        className="row row-wide",
+        className="queue-filters",
     )
+
+
+def _models(services: Services) -> list[str]:
+    return sorted({model.name for model in services.models.list(limit=MODELS).items})
 
 
 def _pills(names: Mapping[str, str], hrefs: Mapping[str, str], chosen: str | None, label: str) -> Component:
@@ -107,68 +133,6 @@ def _pills(names: Mapping[str, str], hrefs: Mapping[str, str], chosen: str | Non
         className="row pills",
         **aria(label=label),
     )
-
-
-def _more(listing: Listing[RunInfo], chosen: Chosen) -> Component:
-    further, first = (
-        addresses.runs(chosen.status, listing.next, chosen.kind),
-        addresses.runs(chosen.status, kind=chosen.kind),
-    )
-    older = dcc.Link("Older", href=further, className="button") if listing.next else None
-    newest = dcc.Link("Newest", href=first, className="button") if chosen.cursor else None
-    return html.Div([newest, older], className="row")
-
-
-def run_table(runs: list[RunInfo]) -> Component:
-    """The list itself, which the page also refreshes while something runs."""
-    if not runs:
-        return html.P("No run is of this kind and status.", className="dim")
-    columns = [
-        Column("Status"),
-        Column("Kind"),
-        Column("Run"),
-        Column("Model"),
-        Column("Prompts"),
-        Column("Preset"),
-        Column("Started", numeric=True),
-        Column("Took", numeric=True),
-    ]
-    return plain_table(columns, [_row(run) for run in runs], "Runs, newest first", "table runs")
-
-
-def _row(run: RunInfo) -> list[Any]:
-    verdict = run.headline or run.error or (_how_far(run) if run.status == "running" else "")
-    return [
-        status(run.status),
-        wording.KINDS[run.kind][0],
-        html.Div(
-            [
-                dcc.Link(run.name, href=addresses.run(run.id), className="row-link"),
-                html.Span(verdict, className="dim verdict"),
-            ],
-            className="run-cell",
-        ),
-        run.model.name,
-        f"{run.prompt_set.name}, {formats.count(run.prompt_set.prompts)}",
-        run.preset,
-        formats.moment(run.started or run.created),
-        _took(run),
-    ]
-
-
-def _how_far(run: RunInfo) -> str:
-    if run.progress is None:
-        return "Starting"
-    stage = wording.stage(run.kind, run.progress.stage)
-    return f"{stage}: {run.progress.done} of {run.progress.total}"
-
-
-def _took(run: RunInfo) -> str:
-    if run.status == "running" and run.progress and run.progress.eta_seconds is not None:
-        return f"{formats.seconds(run.progress.eta_seconds)} left"
-    if run.started is None or run.finished is None:
-        return formats.NONE
-    return formats.seconds((run.finished - run.started).total_seconds())
 
 
 def _latest(services: Services) -> Component | None:
@@ -221,19 +185,69 @@ def _card(run: RunInfo, report: Mapping[str, Any]) -> Component:
 
 
 def register(bind: Binder) -> None:
-    """While something runs, the list follows."""
+    """Narrowing, cancelling, choosing two to compare; and while something runs, the list follows."""
     services = bind.services
 
     @bind.on(
-        Output("runs-table", "children"),
-        Output("page-reload", "data", allow_duplicate=True),
-        Input("runs-poll", "n_intervals"),
+        Output("runs-list", "children"),
+        Output("runs-poll", "disabled"),
+        Input("runs-search", "value"),
+        Input("runs-model", "value"),
+        Input("runs-changed", "data"),
         State("runs-query", "data"),
         prevent_initial_call=True,
     )
-    def follow(ticks: int, query: dict[str, str | None]) -> tuple[Any, Any]:
+    def narrow(search: str | None, model: str | None, _changed: object, query: dict[str, str | None]) -> Any:
         chosen = Chosen(**query)
-        listing = services.runs.list(status=chosen.status, kind=chosen.kind, limit=PER_PAGE, cursor=chosen.cursor)
-        if all(run.status in ENDED for run in listing.items):
-            return no_update, f"runs {ticks}"
-        return run_table(listing.items), no_update
+        wanted = replace(chosen, search=search or None, model=model or None)
+        if wanted != chosen:
+            wanted = replace(wanted, cursor=None)
+        listing = wanted.fetch(services)
+        return listed(services, listing, wanted), not active(listing.items)
+
+    @bind.on(
+        Output(LIVE, "children"),
+        Output("runs-changed", "data", allow_duplicate=True),
+        Input("runs-poll", "n_intervals"),
+        State(LIVE, "id"),
+        prevent_initial_call=True,
+    )
+    def follow(ticks: int, ids: list[dict[str, str]]) -> tuple[Any, Any]:
+        runs = [services.runs.get(one["run"]) for one in ids]
+        if changed(ids, runs):
+            return [no_update] * len(ids), f"{ticks}"
+        places, alive = services.runs.places(), services.workers.alive()
+        return [live_cell(run, places.get(run.id), alive) for run in runs], no_update
+
+    @bind.on(
+        Output("runs-changed", "data", allow_duplicate=True),
+        Output("notice", "children", allow_duplicate=True),
+        Input({"type": "run-cancel", "run": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )
+    def cancel(clicks: list[int | None]) -> tuple[Any, Any]:
+        button = ctx.triggered_id
+        if not any(clicks) or not button:
+            return no_update, no_update
+        try:
+            services.runs.cancel(button["run"])
+        except ExpertScopeError as error:
+            return f"refused {button['run']}", field_error(error.message)
+        return f"cancelled {button['run']}", ""
+
+    bind.in_browser(
+        "rememberRuns",
+        Output("runs-query", "id"),
+        Input("runs-search", "value"),
+        Input("runs-model", "value"),
+        prevent_initial_call=True,
+    )
+    bind.in_browser(
+        "compareRuns",
+        Output("runs-compare", "href"),
+        Output("runs-compare", "className"),
+        Output("runs-compare-note", "children"),
+        Input({"type": "run-pick", "run": ALL}, "checked"),
+        State({"type": "run-pick", "run": ALL}, "id"),
+        prevent_initial_call=True,
+    )

@@ -23,6 +23,7 @@ MinusQuery = Annotated[
     Query(description="A second group, whose values are subtracted: frequency, probability or lift of group − minus."),
 ]
 WindowQuery = Annotated[str, Query(description="prompt, boundary or response.")]
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # A saved report must be safe to open from the server too: it may show, and nothing else.
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-same-origin allow-modals"
 
@@ -41,6 +42,14 @@ def read_report_page(run_id: str, services: ServicesDep, download: DownloadQuery
     return Response(page, media_type="text/html", headers=headers)
 
 
+@router.get("/report.pdf", response_class=Response, responses={200: {"content": {"application/pdf": {}}}})
+def read_report_pdf(run_id: str, services: ServicesDep, download: DownloadQuery = False) -> Response:
+    """The report for a meeting, on A4, with one page in front that says it all. 501 where Pango is not installed."""
+    pdf = services.results.report_pdf(run_id)
+    headers = file_headers(services, run_id, "report.pdf", download)
+    return Response(pdf.content, media_type="application/pdf", headers=headers)
+
+
 @router.get("/certificate.json")
 def read_certificate(run_id: str, services: ServicesDep, download: DownloadQuery = False) -> JSONResponse:
     """Whether the trace agrees with what the model did, check by check."""
@@ -52,6 +61,13 @@ def read_certificate(run_id: str, services: ServicesDep, download: DownloadQuery
 def read_experts_csv(run_id: str, services: ServicesDep) -> Response:
     """Every expert, best first, for a spreadsheet."""
     return _csv(services.results.experts_csv(run_id), file_headers(services, run_id, "experts.csv", True))
+
+
+@router.get("/experts.xlsx", response_class=Response, responses={200: {"content": {XLSX: {}}}})
+def read_experts_xlsx(run_id: str, services: ServicesDep) -> Response:
+    """The same rows as a workbook, with a sheet on where they come from and what each column means."""
+    headers = file_headers(services, run_id, "experts.xlsx", True)
+    return Response(services.results.experts_xlsx(run_id), media_type=XLSX, headers=headers)
 
 
 @router.get("/heatmap")

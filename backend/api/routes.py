@@ -8,6 +8,7 @@ from starlette.routing import Match
 
 from backend.api import (
     adapters,
+    admin,
     comparisons,
     docs,
     documents,
@@ -45,6 +46,7 @@ def add_routes(server: FastAPI) -> None:
         adapters,
         judges,
         playground,
+        admin,
     ):
         server.include_router(resource.router, responses=_ERRORS)
     server.include_router(docs.router)

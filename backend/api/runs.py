@@ -46,10 +46,13 @@ def list_runs(
     model: Annotated[str | None, Query(description="A model's id, reference or name.")] = None,
     kind: Annotated[str | None, Query(description="audit, trace, mask, detect or tune.")] = None,
     prompt_set: Annotated[str | None, Query(description="A prompt set's id.")] = None,
+    search: Annotated[str | None, Query(description="Words of the run's, model's or prompt set's name.")] = None,
     limit: LimitQuery = 50,
     cursor: CursorQuery = None,
 ) -> Listing[RunInfo]:
-    return Listing[RunInfo].of(services.runs.list(status, model, limit, cursor, kind=kind, prompt_set=prompt_set))
+    return Listing[RunInfo].of(
+        services.runs.list(status, model, limit, cursor, kind=kind, prompt_set=prompt_set, search=search)
+    )
 
 
 @router.get("/{run_id}")

@@ -325,7 +325,7 @@ class PlaygroundQuestionRow(Base):
 
 
 class WorkerRow(Base):
-    """A worker process and when it was last heard."""
+    """A worker process and when it was last heard. `machine` is what it computes with."""
 
     __tablename__ = "workers"
 
@@ -333,3 +333,4 @@ class WorkerRow(Base):
     pid: Mapped[int]
     started: Mapped[datetime]
     seen: Mapped[datetime]
+    machine: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from analysis.errors import ExpertScopeError
 from backend.jobs.durable import Jobs
 from backend.jobs.first_start import fill_empty_database
+from backend.jobs.machine import describe_machine
 from backend.jobs.questions import Questions
 from backend.jobs.run_job import RunJob
 from backend.services import Services, open_services
@@ -64,7 +65,7 @@ class Worker:
         self._next_beat = 0.0
 
     def work(self, stop: threading.Event) -> None:
-        self._beat()
+        self._services.workers.beat(WORKER_ID, os.getpid(), describe_machine())
         log.info("worker ready", pid=os.getpid())
         if self._services.settings.first_run:
             _survive(lambda: fill_empty_database(self._services), "the empty database could not be filled")

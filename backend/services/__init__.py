@@ -14,6 +14,7 @@ from analysis.errors import (
     InputError,
     ModelError,
     NotFoundError,
+    NotInstalledError,
     PromptFileError,
     TooLargeError,
 )
@@ -26,6 +27,7 @@ from analysis.routing.token_trace import NO_EXPERT, Routed, TokenTrace
 from analysis.routing.vocabulary import TokenUse
 from analysis.statistics import RankAgreement
 from backend.db import Database, migrate
+from backend.reports import Pdf, Summary, routing_finding, spreadsheet_text
 from backend.services.adapters import Adapters
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.comparisons import Comparisons
@@ -77,10 +79,11 @@ from backend.services.records import (
 from backend.services.resolution import Resolution, resolution
 from backend.services.results import Results
 from backend.services.runs import Runs
+from backend.services.status import Status, StatusReport
 from backend.services.stress import Permits
 from backend.services.token_texts import hidden_parts, readable_texts
 from backend.services.token_views import TokenView, expert_choices, expert_view, mass_view, partner, stand_in
-from backend.services.workers import Workers
+from backend.services.workers import WorkerInfo, Workers
 from backend.settings import Settings
 
 
@@ -101,6 +104,7 @@ class Services:
     workers: Workers
     playground: Playground
     estimates: Estimates
+    status: Status
     settings: Settings
     database: Database
 
@@ -126,10 +130,9 @@ def open_services(settings: Settings) -> Services:
     configure_endpoints(settings.endpoints())
     database = Database(settings.database)
     migrate(database)
-    audit_log = AuditLog(database)
+    audit_log, workers = AuditLog(database), Workers(database, settings)
     prompt_sets, models = PromptSets(database, settings), Models(database, settings)
     results, documents = Results(database), Documents(database, settings)
-    workers = Workers(database, settings)
     references = PlaygroundReferences(database, results, documents, prompt_sets)
     runs = Runs(database, settings, models, prompt_sets)
     return Services(
@@ -146,6 +149,7 @@ def open_services(settings: Settings) -> Services:
         workers=workers,
         playground=Playground(database, settings, models, workers, references),
         estimates=Estimates(database, settings, models, prompt_sets, runs, workers),
+        status=Status(database, settings, runs, workers),
         settings=settings,
         database=database,
     )
@@ -202,10 +206,12 @@ __all__ = [
     "NewQuestion",
     "NewRun",
     "NotFoundError",
+    "NotInstalledError",
     "Order",
     "Page",
     "Pairs",
     "Partner",
+    "Pdf",
     "Permits",
     "Playground",
     "Progress",
@@ -231,6 +237,9 @@ __all__ = [
     "Runs",
     "Services",
     "Settings",
+    "Status",
+    "StatusReport",
+    "Summary",
     "Taken",
     "TokenTrace",
     "TokenUse",
@@ -243,6 +252,7 @@ __all__ = [
     "TracedPrompt",
     "Waiting",
     "WindowUse",
+    "WorkerInfo",
     "Workers",
     "estimate_balance",
     "expert_choices",
@@ -255,5 +265,7 @@ __all__ = [
     "partner",
     "readable_texts",
     "resolution",
+    "routing_finding",
+    "spreadsheet_text",
     "stand_in",
 ]

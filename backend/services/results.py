@@ -21,7 +21,7 @@ from analysis.routing.token_trace import TokenTrace
 from analysis.statistics import RankAgreement, rank_agreement
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunLayerRow, RunResultRow, RunRow
-from backend.reports import experts_csv, render_html
+from backend.reports import Pdf, Summary, experts_csv, experts_xlsx, render_html, render_pdf, summarise
 from backend.services.expert_table import ExpertTable
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
 from backend.services.experts_page import ExpertsPage, Filters, Order, select_rows
@@ -80,6 +80,7 @@ class Results:
         self._layer = lru_cache(maxsize=_KEPT_LAYERS)(self._read_layer)
         self._agreement = lru_cache(maxsize=_KEPT)(self._read_agreement)
         self._order = lru_cache(maxsize=_KEPT)(self._read_order)
+        self._pdf = lru_cache(maxsize=_KEPT)(self._render_pdf)
 
     def report(self, run_id: str) -> dict[str, Any]:
         """report.json, whole. For pages there are `summary`, `flagged` and `experts_page`."""
@@ -355,6 +356,22 @@ class Results:
     def report_html(self, run_id: str) -> str:
         """The report as one self-contained page."""
         return render_html(self.report(run_id), self._table(run_id))
+
+    def experts_xlsx(self, run_id: str) -> bytes:
+        """The rows of experts.csv as a workbook, with a sheet on where they come from and what they mean."""
+        return experts_xlsx(self.report(run_id))
+
+    def report_pdf(self, run_id: str) -> Pdf:
+        """The report for a meeting. Takes seconds the first time; NotInstalledError where Pango is missing."""
+        return self._pdf(run_id)
+
+    def page_one(self, run_id: str) -> Summary:
+        """What the report says on one page."""
+        experts = self._experts(run_id)
+        return summarise({**self._report(run_id), EXPERTS: experts.flagged()}, experts=len(experts))
+
+    def _render_pdf(self, run_id: str) -> Pdf:
+        return render_pdf(self.report(run_id), self._table(run_id))
 
     def _read_report(self, run_id: str) -> dict[str, Any]:
         """With None where the experts belong."""

@@ -48,6 +48,7 @@ from backend.services.run_rows import (
     conflict,
     end,
     expect,
+    filter_by_words,
     find,
     known_kind,
     known_status,
@@ -127,8 +128,10 @@ class Runs:
         *,
         kind: str | None = None,
         prompt_set: str | None = None,
+        search: str | None = None,
     ) -> Page[RunInfo]:
-        """Runs, newest first. `model` is a model's id, reference or name, `prompt_set` a set's id."""
+        """Runs, newest first. `model` is a model's id, reference or name, `prompt_set` a set's id; `search` is part of the run's own name, of
+        its model's or of its prompt set's, or its whole id, in capitals or not."""
         query: Select[tuple[RunRow]] = select(RunRow)
         if status is not None:
             query = query.where(RunRow.status == known_status(status))
@@ -138,6 +141,8 @@ class Runs:
             query = query.where(RunRow.prompt_set_id == prompt_set)
         if model is not None:
             query = query.where(RunRow.model_id.in_(select(ModelRow.id).where(filter_by_model(model))))
+        if search:
+            query = query.where(filter_by_words(search))
         with self._database.read() as session:
             return page_of(session, query, RunRow, limit, cursor, show_run)
 
@@ -146,6 +151,12 @@ class Runs:
         run would."""
         with self._database.read() as session:
             return experts_of(session, find(session, run_id))
+
+    def places(self) -> dict[str, int]:
+        """The place of every waiting run in the queue, by its id; 1 is taken up next."""
+        query = select(RunRow.id).where(RunRow.status == "queued").order_by(RunRow.created, RunRow.id)
+        with self._database.read() as session:
+            return {run_id: place for place, run_id in enumerate(session.scalars(query), start=1)}
 
     def counts(self) -> dict[RunStatus, int]:
         """How many runs there are of each status, those without any included."""

@@ -103,3 +103,10 @@ def test_a_jailbreak_is_named_beside_its_label() -> None:
     assert formats.prompt_label("harmful", "jailbreak") == "harmful, jailbreak"
     assert formats.prompt_label("benign", "regular") == "benign"
     assert formats.prompt_label(None, "regular") == formats.NONE
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 B"), (999, "999 B"), (1_000, "1 kB"), (123_456, "123 kB"), (2_540_000_000, "2.54 GB")]
+)
+def test_sizes_are_said_in_powers_of_a_thousand(value: int, text: str) -> None:
+    assert formats.size(value) == text
