@@ -297,6 +297,17 @@ QUANTITIES: Mapping[str, Quantity] = {
         "How many experts a layer uses, counted by how evenly it uses them.",
         "2^H of f / k",
     ),
+    "layer_choice": Quantity(
+        "Layer",
+        "The layer that is marked in every chart and table of this page, and whose distances the topic matrix shows.",
+        source="A choice of this page, kept in its address",
+    ),
+    "answers_by_label": Quantity(
+        "Answers by label",
+        "What the judge called each answer before and after the flagged experts were masked, on the same prompts. The "
+        "share is of the answers that had the row's label before.",
+        "Wilson 95 % interval over prompts, which takes them as independent",
+    ),
     "preset": Quantity(
         "Depth",
         "How many resamples, matched controls and generated answers the audit spends. More narrows the intervals.",

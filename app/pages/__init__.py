@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from app.callbacks import Binder
 from app.pages import (
     adapter_inspector,
+    answer_changes,
     expert,
     experts,
     interventions,
@@ -50,5 +51,6 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     experts.register,
     expert.register,
     topics.register,
+    answer_changes.register,
     judges.register,
 )

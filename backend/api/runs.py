@@ -30,10 +30,13 @@ def list_runs(
     status: Annotated[str | None, Query(description="queued, running, done, failed or cancelled.")] = None,
     model: Annotated[str | None, Query(description="A model's id, reference or name.")] = None,
     kind: Annotated[str | None, Query(description="audit, trace, mask, detect or tune.")] = None,
+    made_from: Annotated[
+        str | None, Query(alias="from", description="A run's id: only those that mask or tune its experts.")
+    ] = None,
     limit: LimitQuery = 50,
     cursor: CursorQuery = None,
 ) -> Listing[RunInfo]:
-    return Listing[RunInfo].of(services.runs.list(status, model, limit, cursor, kind=kind))
+    return Listing[RunInfo].of(services.runs.list(status, model, limit, cursor, kind=kind, made_from=made_from))
 
 
 @router.get("/{run_id}")

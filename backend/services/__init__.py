@@ -17,12 +17,14 @@ from analysis.errors import (
     TooLargeError,
 )
 from analysis.outcomes.judges import configure_endpoints
+from analysis.outcomes.transitions import LabelRate, Transition, Transitions
 from analysis.prompts import Prompt, PromptSet
 from analysis.result import Answer
 from analysis.routing.coactivation import Partner
 from analysis.routing.vocabulary import TokenUse
 from backend.db import Database, migrate
 from backend.services.adapters import Adapters
+from backend.services.answer_changes import AnswerChange, AnswerChanges, ChangeFilter
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.documents import Documents
 from backend.services.judges import Judges
@@ -58,6 +60,7 @@ from backend.services.resolution import Resolution, resolution
 from backend.services.results import Results
 from backend.services.runs import Runs
 from backend.services.stress import Permits
+from backend.services.topic_neighbours import TopicNeighbour, nearest_topics
 from backend.services.workers import Workers
 from backend.settings import Settings
 
@@ -118,8 +121,11 @@ __all__ = [
     "ENDED",
     "Adapters",
     "Answer",
+    "AnswerChange",
+    "AnswerChanges",
     "AuditEntry",
     "AuditLog",
+    "ChangeFilter",
     "ConflictError",
     "Depth",
     "Device",
@@ -133,6 +139,7 @@ __all__ = [
     "InputError",
     "JudgeInfo",
     "Judges",
+    "LabelRate",
     "ModelError",
     "ModelInfo",
     "Models",
@@ -163,9 +170,13 @@ __all__ = [
     "TokenUse",
     "TooLargeError",
     "TopicDistances",
+    "TopicNeighbour",
     "TopicUse",
+    "Transition",
+    "Transitions",
     "WindowUse",
     "Workers",
+    "nearest_topics",
     "open_services",
     "resolution",
 ]

@@ -17,6 +17,7 @@ from analysis.routing.table import RoutingTable
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunResultRow, RunRow
 from backend.reports import experts_csv, render_html
+from backend.services.answer_changes import NO_FILTER, AnswerChanges, ChangeFilter, answer_changes
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
 from backend.services.records import ExpertView, Heatmap, Pairs, PromptUse, TopicDistances
 from backend.services.run_rows import find
@@ -162,6 +163,12 @@ class Results:
         with self._database.read() as session:
             _result(session, run_id)
             return [show_answer(row) for row in session.scalars(query)]
+
+    def answer_changes(self, run_id: str, chosen: ChangeFilter = NO_FILTER) -> AnswerChanges:
+        """Labels of the answers before and after the flagged experts were masked, counted and prompt by prompt."""
+        with self._database.read() as session:
+            _result(session, run_id)
+            return answer_changes(session, find(session, run_id), chosen)
 
     def experts_csv(self, run_id: str) -> str:
         return experts_csv(self.report(run_id))
