@@ -51,6 +51,7 @@
     tell();
   });
   document.addEventListener("expertscope:selection", tell);
+  window.addEventListener("popstate", tell);
 
   const clientside = (window.dash_clientside = window.dash_clientside || {});
   clientside.expertscope = Object.assign(clientside.expertscope || {}, {

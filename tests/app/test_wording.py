@@ -104,3 +104,38 @@ def test_what_is_withheld_has_a_name() -> None:
     assert wording.withheld_name("routing.topic_ratio interval") == "Topic ratio, interval"
     assert wording.withheld_name("outcomes.over_topics interval") == "Rates over topics, interval"
     assert wording.withheld_name("experts.scores.raset") == "Contrastive routing sensitivity"
+
+
+TOPIC, SAFETY, NEITHER, UNKNOWN = (0.2, 0.1, 0.3), (2.0, 1.5, 2.5), (1.0, 0.8, 1.2), (None, None, None)
+
+
+def layers(*ratios: tuple) -> dict:
+    rows = [
+        {"layer": layer, "topic_ratio": dict(zip(("estimate", "low", "high"), ratio, strict=True))}
+        for layer, ratio in enumerate(ratios)
+    ]
+    return {"routing": {"per_layer": rows}, "verdict": {}}
+
+
+@pytest.mark.parametrize(
+    ("ratios", "finding"),
+    [
+        ((TOPIC, TOPIC, TOPIC), "Topic drives all 3 layers"),
+        ((TOPIC,), "Topic drives the only layer"),
+        ((TOPIC, TOPIC, TOPIC, SAFETY), "Topic drives layers 0–2, safety drives layer 3"),
+        ((SAFETY, NEITHER, UNKNOWN), "Safety drives layer 0, the rest do not say"),
+        ((TOPIC, TOPIC, NEITHER), "Topic drives layers 0, 1, one does not say"),
+        ((NEITHER, UNKNOWN), "No layer follows one more than the other, as far as these prompts tell"),
+    ],
+)
+def test_a_layer_is_driven_by_what_its_interval_supports(ratios: tuple, finding: str) -> None:
+    assert wording.layers_finding(layers(*ratios)) == finding
+
+
+def test_confounded_prompts_say_nothing_of_a_layer() -> None:
+    found = layers(TOPIC)
+    (row,) = found["routing"]["per_layer"]
+    assert wording.layer_drive(row, confounded=False) == "Topic"
+    assert wording.layer_drive(row, confounded=True) == "Cannot be told"
+    found["verdict"] = {"confounded": True}
+    assert wording.layers_finding(found) == "What drives a layer cannot be told with these prompts"
