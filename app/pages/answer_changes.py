@@ -14,15 +14,13 @@ from app import formats, wording
 from app.callbacks import Binder
 from app.components import Column, aria, cover, info, plain_table
 from app.components.states import withheld
-from app.selection import LABELS
+from app.pages.answer_matrix import answer_matrices
 from backend.services import (
     AnswerChange,
     AnswerChanges,
     ChangeFilter,
     ExpertScopeError,
     Services,
-    Transition,
-    Transitions,
 )
 
 ASKED = ("topic", "label", "prompt", "before", "after", "page")
@@ -58,67 +56,12 @@ def _page(query: Query) -> int:
 
 
 def _tables(found: AnswerChanges, chosen: ChangeFilter) -> Component:
-    """Both labels side by side, with the same rows and columns."""
-    seen = {one.label for table in found.tables.values() for one in table.rates if one.before or one.after}
-    names = [name for name in wording.ANSWERS if name in seen]
-    parts = [_table(label, found.tables[label], names, chosen) for label in LABELS]
     where = f"on the topic {chosen.topic}" if chosen.topic else "of the half of the prompts that was not looked at"
     note = (
         f"Answers {where}. Rows: the untouched model; columns: the same prompts with the flagged experts masked. "
         "A click on a cell lists its prompts."
     )
-    return html.Div([html.Div(parts, className="changes"), html.P(note, className="dim small")], className="stack")
-
-
-def _table(label: str, table: Transitions, names: Sequence[str], chosen: ChangeFilter) -> Component:
-    title = html.H3([html.Span(label.capitalize(), className=label), f" prompts, {_changed(table)} ",
-                     info("answers_by_label")])  # fmt: skip
-    if not table.prompts:
-        return html.Section([title, html.P("None was answered twice.", className="dim")], className="stack")
-    rates = {rate.label: rate for rate in table.rates}
-    cells = {(cell.before, cell.after): cell for cell in table.cells}
-    head = [html.Th("Before → masked", scope="col")]
-    head += [html.Th([wording.ANSWERS[n], _total(rates[n].after, table.prompts)], scope="col") for n in names]
-    body = [
-        html.Tr(
-            [
-                html.Th([wording.ANSWERS[before], _total(rates[before].before, table.prompts)], scope="row"),
-                *(html.Td(_cell(label, cells[before, after], chosen)) for after in names),
-            ]
-        )
-        for before in names
-        if rates[before].before
-    ]
-    caption = html.Caption(f"Answers to {label} prompts by label, before and masked", className="sr-only")
-    box = html.Table([caption, html.Thead(html.Tr(head)), html.Tbody(body)], className="change-table")
-    region = aria(label=f"Answers to {label} prompts by label")
-    return html.Section(
-        [title, html.Div(box, className="table-box", tabIndex=0, role="region", **region)], className="stack"
-    )
-
-
-def _changed(table: Transitions) -> str:
-    return f"{formats.count(table.changed)} of {formats.count(table.prompts)} answered otherwise"
-
-
-def _total(count: int, of: int) -> Component:
-    return html.Span(f"{formats.count(count)} of {formats.count(of)}", className="change-total num")
-
-
-def _cell(label: str, cell: Transition, chosen: ChangeFilter) -> Component:
-    if not cell.count:
-        return html.Span("0", className="change-none num")
-    pressed = (chosen.label, chosen.before, chosen.after) == (label, cell.before, cell.after)
-    share = formats.rate(vars(cell.share))
-    words = f"{label}, {cell.before} to {cell.after}: {cell.count} prompts, {share}"
-    return html.Button(
-        [html.Strong(formats.count(cell.count)), html.Span(str(share), className="small")],
-        type="button",
-        className="change num" if cell.before == cell.after else "change num moved",
-        style={"--amount": f"{round(40 * (cell.share.estimate or 0))}%"},
-        **{"data-change": f"{label}:{cell.before}:{cell.after}"},
-        **aria(label=words, pressed=str(pressed).lower()),
-    )
+    return answer_matrices(found.tables, note, after="masked", chosen=chosen)
 
 
 def _list(run_id: str, found: AnswerChanges, chosen: ChangeFilter, page: int) -> Component:

@@ -1,8 +1,9 @@
 """What masking the flagged experts did to each answer of an audit: the prompts that were answered twice, and counts of
 their labels before by after. `Results.answer_changes` hands it out; nothing here sees a text."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, aliased
@@ -80,6 +81,19 @@ def answer_changes(session: Session, run: RunRow, chosen: ChangeFilter) -> Answe
     found = [one for one in _answered_twice(session, run) if chosen.of_topic(one)]
     tables = {side: _counted([one for one in found if one.label == side]) for side in SIDES}
     return AnswerChanges(tables, [one for one in found if chosen.passes(one)])
+
+
+def document_changes(session: Session, run: RunRow, answers: Sequence[Mapping[str, Any]]) -> dict[str, Transitions]:
+    """The same counts of a document's `answers`, which have the label of each before and after."""
+    query = select(PromptRow.prompt_id, PromptRow.label).where(
+        PromptRow.prompt_set_id == run.prompt_set_id, PromptRow.group == "regular"
+    )
+    labels = {row.prompt_id: row.label for row in session.execute(query)}
+    own = {side: [one for one in answers if labels.get(one["prompt_id"]) == side] for side in SIDES}
+    return {
+        side: transitions([one["before"] for one in found], [one["after"] for one in found])
+        for side, found in own.items()
+    }
 
 
 def _answered_twice(session: Session, run: RunRow) -> list[AnswerChange]:

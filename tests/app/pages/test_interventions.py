@@ -81,10 +81,8 @@ def test_nothing_passing_is_a_full_answer(call: Call, done: RunInfo) -> None:
     assert "'6 of 6'" in found, "the matrix still counts everything"
 
 
-def test_a_second_judge_has_a_column(
-    show: Show, services: Services, queued: RunInfo, prompt_set: PromptSetInfo
-) -> None:
-    result = make_result(services.prompt_sets.load(prompt_set.id))
+def test_a_second_judge_has_a_column(show: Show, services: Services, queued: RunInfo) -> None:
+    result = make_result(services.prompt_sets.load(queued.prompt_set.id))
     answers = tuple(replace(one, second_label="partial") for one in result.answers)
     run = services.runs.mark_running(queued.id)
     services.runs.finish(run.id, replace(result, answers=answers))
