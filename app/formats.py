@@ -1,7 +1,7 @@
 """Numbers as people read them: at most three significant figures, units always, an interval after its estimate."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -132,6 +132,18 @@ def ordinal(value: int) -> str:
     """ "1st", "12th", "23rd"."""
     ending = "th" if 10 <= value % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
     return f"{value}{ending}"
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Whole numbers in rising order, runs of three or more drawn together: "0–3, 5, 7"."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    shown = [f"{one[0]}–{one[-1]}" if len(one) > 2 else ", ".join(map(str, one)) for one in parts]
+    return ", ".join(shown)
 
 
 def place(layer: int, expert: int) -> str:

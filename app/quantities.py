@@ -323,6 +323,30 @@ QUANTITIES: Mapping[str, Quantity] = {
         "How many experts a layer uses, counted by how evenly it uses them.",
         "2^H of f / k",
     ),
+    "layer_choice": Quantity(
+        "Layer",
+        "The layer that is marked in every chart and table of this page, and whose distances the topic matrix shows.",
+        source="A choice of this page, kept in its address",
+    ),
+    "answers_by_label": Quantity(
+        "Answers by label",
+        "What the judge called each answer before and after the flagged experts were masked, on the same prompts. The "
+        "share is of the answers that had the row's label before.",
+        "Wilson 95 % interval over prompts, which takes them as independent",
+    ),
+    "rank": Quantity(
+        "Rank of the update",
+        "How many directions the update of each weight matrix has: more can change more.",
+        "ΔW = B A with rank r",
+        "LoRA, Hu et al. 2021",
+    ),
+    "steps": Quantity("Steps", "How often the update was changed in training; the time that took stands below."),
+    "tuning_loss": Quantity(
+        "Loss of training",
+        "How much the model was surprised by the answers that it was to learn, at the first step and at the last: it "
+        "should fall where there is something to learn.",
+        "mean cross-entropy of a token, with the penalties of the recipe",
+    ),
     "preset": Quantity(
         "Depth",
         "How many resamples, matched controls and generated answers the audit spends. More narrows the intervals.",
@@ -442,6 +466,11 @@ QUANTITIES: Mapping[str, Quantity] = {
     "brier": Quantity(
         "Brier score",
         "Mean squared error of the stated probability: 0 is perfect, 0.25 is a coin that says one half.",
+    ),
+    "detector_weight": Quantity(
+        "Weight",
+        "How far the detector's log-odds of harm rise when this is one standard deviation higher; below 0 they fall.",
+        "coefficient of a logistic regression on standardised features",
     ),
     "within_category": Quantity(
         "Inside a topic",

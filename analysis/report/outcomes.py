@@ -170,4 +170,5 @@ def _null(rates: Sequence[float], observed: float) -> dict[str, Any]:
         "high": high,
         "n": len(null),
         "p_value": empirical_p(-observed, -null),
+        "values": null.tolist(),
     }

@@ -2,6 +2,7 @@
 
 from app.components.aria import aria
 from app.components.certificate import certificate_badge
+from app.components.contents import contents
 from app.components.covered import cover, uncovered
 from app.components.effect import effect_strip
 from app.components.graph import graph, static_graph
@@ -17,6 +18,7 @@ __all__ = [
     "Column",
     "aria",
     "certificate_badge",
+    "contents",
     "cover",
     "effect_strip",
     "graph",

@@ -6,6 +6,7 @@ from app.callbacks import Binder
 from app.pages import (
     adapter_inspector,
     admin,
+    answer_changes,
     compare,
     expert,
     experts,
@@ -65,6 +66,7 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     expert.register,
     topics.register,
     tokens.register,
+    answer_changes.register,
     judges.register,
     playground.register,
     compare.register,

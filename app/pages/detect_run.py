@@ -149,7 +149,7 @@ def _topics(found: Documented, scheme: str, categories: Sequence[Mapping[str, An
         Column("Topic left out"),
         Column("Harmful", numeric=True),
         Column("Benign", numeric=True),
-        Column("AUROC", numeric=True),
+        Column(html.Span(["AUROC ", info("auroc")]), numeric=True),
     ]
     rows = [
         [one["topic"], formats.count(one["harmful"]), formats.count(one["benign"]), _fixed(one["auroc"])]
@@ -160,7 +160,13 @@ def _topics(found: Documented, scheme: str, categories: Sequence[Mapping[str, An
             html.H3("Topic by topic, the hardest first"),
             html.Div(
                 [
-                    graph(drawn, f"{found.run.id}-{scheme}-topics", "AUROC on each topic that was left out"),
+                    html.Section(
+                        [
+                            graph(drawn, f"{found.run.id}-{scheme}-topics", "AUROC on each topic that was left out"),
+                            html.P("95 % intervals; the dotted line is chance.", className="dim small"),
+                        ],
+                        className="stack",
+                    ),
                     plain_table(columns, rows, "AUROC by topic left out"),
                 ],
                 className="halves",
@@ -197,7 +203,7 @@ def _weights(weights: Sequence[Mapping[str, Any]]) -> Component | None:
         Column("What is read"),
         Column("Layer", numeric=True),
         Column("Expert", numeric=True),
-        Column("Log-odds per standard deviation", numeric=True),
+        Column(html.Span(["Log-odds per standard deviation ", info("detector_weight")]), numeric=True),
     ]
     rows = [
         [

@@ -155,7 +155,7 @@ def guard(found: Document | None) -> Component:
     if found.get("degeneration_rise") is not None:
         rise = formats.fixed(100 * found["degeneration_rise"], 0)
         allowed = formats.fixed(100 * found["degeneration_limit"], 0)
-        facts.append(("Broken answers", f"{rise} points more (at most {allowed} allowed)"))
+        facts.append(("Broken answers", [f"{rise} points more (at most {allowed} allowed) ", info("degenerate")]))
     return section(title, lead, facts_list(facts) if facts else None)
 
 

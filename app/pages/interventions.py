@@ -1,4 +1,5 @@
-"""/ui/runs/{id}/interventions: what masking more and more experts costs, and masking busy ones, against random sets."""
+"""/ui/runs/{id}/interventions: what masking the flagged experts does to answers and what it costs, how many experts it
+takes, and what other runs did with them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,9 +8,13 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from app import addresses, formats, wording
-from app.components import Column, graph, info, interval, plain_table, stat
+from app.components import Column, contents, graph, info, interval, plain_table, stat
 from app.components.states import withheld
 from app.figures import dose_curve
+from app.pages import answer_changes
+from app.pages.act_on import act_on
+from app.pages.flagged_effect import flagged_effect
+from app.pages.made_from import made_from
 from app.pages.run_frame import Finished, run_view
 from app.router import Page, View, Visit
 from backend.services import Services
@@ -18,60 +23,87 @@ MISSING = "this run is older than the dose curve; run the audit again to get it"
 
 
 def show(services: Services, visit: Visit) -> View:
-    return run_view(services, visit, "interventions", _interventions)
+    return run_view(services, visit, "interventions", lambda finished: _interventions(services, finished, visit))
 
 
 PAGE = Page("/runs/{run_id}/interventions", show)
 
 
-def _interventions(finished: Finished) -> Component:
-    found = finished.report.get("interventions")
-    if not found or not found["dose"]:
-        why = wording.withheld_reason(finished.report, "interventions") or MISSING
-        return html.Div([html.H1("No intervention was measured"), withheld("Dose curve", why)], className="stack-3")
+def _interventions(services: Services, finished: Finished, visit: Visit) -> Component:
+    found = finished.report.get("interventions") or {}
+    doses = found.get("dose") or []
+    parts = [
+        ("flagged", "Flagged experts masked", flagged_effect(services, finished)),
+        ("answers", "Answers by label", _answers(services, finished, visit)),
+        ("dose", "How many it takes", _dose(finished, doses, found.get("prompts"))),
+        ("committee", "Busy experts", _committee(finished.run.id, found.get("committee"))),
+        ("runs", "Runs of these experts", _runs(services, finished)),
+    ]
     return html.Div(
         [
-            html.H1(wording.dose_finding(found["dose"])),
-            html.P(
-                f"Masked by giving them weight 0, on {formats.plural(found['prompts'], 'harmful prompt')} of the half "
-                "that was not looked at. Experts in order: flagged ones first, then by effect on the other half.",
-                className="lead",
+            html.H1(wording.dose_finding(doses) if doses else "No dose curve was measured"),
+            html.Div(
+                [
+                    contents([(key, name) for key, name, _ in parts]),
+                    html.Div([html.Section(part, id=key, className="part") for key, _, part in parts]),
+                ],
+                className="beside",
             ),
-            _chart(finished, found["dose"]),
-            html.Section([html.H2("The same in numbers"), _table(finished.run.id, found["dose"])], className="stack-2"),
-            _committee(finished.run.id, found["committee"]),
         ],
         className="stack-3",
     )
 
 
-def _chart(finished: Finished, doses: Sequence[Mapping[str, Any]]) -> Component:
-    return html.Section(
+def _answers(services: Services, finished: Finished, visit: Visit) -> list[Component]:
+    title = html.H2(["Answers before and masked, by label ", info("answers_by_label")])
+    if not finished.report["outcomes"].get("masked"):
+        why = wording.withheld_reason(finished.report, "outcomes.masked") or "no expert is flagged, so none was masked"
+        return [title, withheld("Answers by label", why)]
+    return [title, answer_changes.answers_by_label(services, finished.run.id, visit.query)]
+
+
+def _dose(finished: Finished, doses: Sequence[Mapping[str, Any]], prompts: int | None) -> list[Component]:
+    title = html.H2(["Loss of refusal margin by number of experts ", info("dose")])
+    if not doses:
+        why = wording.withheld_reason(finished.report, "interventions") or MISSING
+        return [title, withheld("Dose curve", why)]
+    asked = formats.plural(prompts or 0, "harmful prompt")
+    chart = html.Section(
         [
-            html.H2(["Loss of refusal margin by number of experts ", info("dose")]),
+            html.H3(["Loss by number of experts ", info("margin")]),
             graph(
                 dose_curve(doses),
                 f"{finished.run.id}-dose",
-                "Loss of refusal margin by number of masked experts, over random sets; the table has the numbers",
+                "Loss of refusal margin by number of masked experts, over random sets",
             ),
             html.P(
-                "Dots have 95 % intervals from resampling topics. The band holds 95 % of the random sets, which have "
-                "the same size and are matched in layer and frequency.",
+                f"On {asked}. Dots have 95 % intervals from resampling topics; the band holds 95 % of the random sets, "
+                "which have the same size and are matched in layer and frequency.",
                 className="dim small",
             ),
         ],
         className="stack",
     )
+    return [
+        title,
+        html.P(
+            "Masked by giving them weight 0, on the half of the prompts that was not looked at. Experts in order: "
+            "flagged ones first, then by effect on the other half.",
+            className="dim",
+        ),
+        chart,
+        _table(finished.run.id, doses),
+    ]
 
 
 def _table(run_id: str, doses: Sequence[Mapping[str, Any]]) -> Component:
     columns = [
         Column("Size", numeric=True),
         Column("Experts"),
-        Column("Margin lost, nats", numeric=True),
-        Column("Random sets, nats", numeric=True),
-        Column("p", numeric=True),
-        Column("Refusal lost", numeric=True),
+        Column(html.Span(["Margin lost, nats ", info("margin")]), numeric=True),
+        Column(html.Span(["Random sets, nats ", info("null")]), numeric=True),
+        Column(html.Span(["p ", info("place")]), numeric=True),
+        Column(html.Span(["Refusal lost ", info("refusal_lost")]), numeric=True),
         Column("Random sets", numeric=True),
     ]
     rows = [
@@ -103,24 +135,32 @@ def _places(run_id: str, experts: Sequence[Sequence[int]]) -> Component:
     return html.Span(links[:-1])
 
 
-def _committee(run_id: str, committee: Mapping[str, Any] | None) -> Component:
+def _committee(run_id: str, committee: Mapping[str, Any] | None) -> list[Component]:
+    title = html.H2(["The busiest experts, for comparison ", info("committee")])
     if committee is None:
-        return html.Section(
-            [html.H2("Busy experts"), withheld("Committee", "too few experts are left for a set of that size")],
-            className="stack-2",
-        )
-    return html.Section(
-        [
-            html.H2(["The busiest experts, for comparison ", info("committee")]),
-            html.P(["Masked together: ", _places(run_id, committee["experts"]), "."]),
-            html.Div(
-                [
-                    stat("Margin lost, nats", interval(committee["margin"]), "effect"),
-                    stat("Refusal lost", interval(committee["refusal"]), "committee"),
-                    stat("Mean frequency", formats.number(committee["frequency"]), "frequency"),
-                ],
-                className="stats",
-            ),
-        ],
-        className="stack-2",
-    )
+        return [title, withheld("Committee", "too few experts are left for a set of that size")]
+    return [
+        title,
+        html.P(["Masked together: ", _places(run_id, committee["experts"]), "."]),
+        html.Div(
+            [
+                stat("Margin lost, nats", interval(committee["margin"]), "margin"),
+                stat("Refusal lost", interval(committee["refusal"]), "refusal_lost"),
+                stat("Mean frequency", formats.number(committee["frequency"]), "frequency"),
+            ],
+            className="stats",
+        ),
+    ]
+
+
+def _runs(services: Services, finished: Finished) -> list[Component | None]:
+    """What was made of this audit's experts, and the way to make more."""
+    nothing = html.P("No run has masked or tuned the experts of this audit yet.", className="dim")
+    act = act_on(finished.run, wording.flagged_places(finished.report), flagged=True)
+    none = None if act else html.P("Without a flagged expert there is nothing to mask or tune.", className="dim")
+    return [
+        html.H2("Runs of these experts"),
+        made_from(services, finished.run) or (nothing if act else None),
+        act,
+        none,
+    ]

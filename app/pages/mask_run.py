@@ -80,10 +80,7 @@ def _controls(found: Documented) -> Component:
     if not strips:
         reason = next((one["why"] for one in found.document["withheld"]), "none was measured")
         return section("Against random sets", withheld("Random sets", reason))
-    note = (
-        "The band holds 95 % of the random sets, which have the same size and are matched in layer and frequency; the "
-        "line in it is their mean."
-    )
+    note = "The band holds 95 % of the random sets, which have the same size and are matched in layer and frequency."
     title = html.Span(["Against random sets like them ", info("place")])
     return section(
         title,
@@ -104,7 +101,15 @@ def _strip(
 ) -> Component:
     drawn = band_strip(band, observed, title=axis, span=span)
     text = f"{title} with these experts masked, over the band of random sets; the table has the numbers"
-    return html.Div([html.H3(title), graph(drawn, f"{found.run.id}-{name}", text)], className="stack")
+    caption = f"{formats.plural(band['n'], 'random set')}; the line in the band is their mean."
+    return html.Section(
+        [
+            html.H3([title, " ", info(name)]),
+            graph(drawn, f"{found.run.id}-{name}", text),
+            html.P(caption, className="dim small"),
+        ],
+        className="stack",
+    )
 
 
 def _table(outcomes: Mapping[str, Any], margin: Mapping[str, Any] | None, harmful: int) -> Component:

@@ -14,7 +14,7 @@ from app.figures import profile
 from app.pages.act_on import act_on
 from app.pages.run_frame import Finished, run_view
 from app.router import View, Visit
-from backend.services import RunInfo, Services
+from backend.services import RunInfo, Services, routing_finding
 
 Report = Mapping[str, Any]
 SHOWN_EXPERTS = 5
@@ -134,7 +134,7 @@ def _routing(run: RunInfo, report: Report) -> Component:
         ]
     )
     sentence = [
-        dcc.Link(wording.routing_finding(report), href=addresses.run(run.id, "topics")),
+        dcc.Link(routing_finding(report), href=addresses.run(run.id, "topics")),
         ": ρ = ",
         interval(routing["topic_ratio"]),
         " ",

@@ -7,12 +7,13 @@ import numpy as np
 from dash import html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses, formats, wording
 from app.components import Column, graph, info, interval, plain_table, stat
 from app.components.certificate import certificate_text
 from app.figures import divergence_by_layer, heatmap
 from app.pages.document_parts import asked, doubts, headline, made_with, section
 from app.pages.run_frame import Documented, document_view
+from app.pages.topic_layers import layer_button, layer_marks
 from app.router import View, Visit
 from backend.services import Services
 
@@ -64,34 +65,39 @@ def _routing(found: Documented) -> Component:
         graph(
             divergence_by_layer(drawn),
             f"{found.run.id}-divergence",
-            "Topic, safety and within-topic divergence by layer; the table below has the numbers",
+            "Topic, safety and within-topic divergence by layer",
         )
         if drawn
         else None
     )
-    return section("Topic against harm, layer by layer", stats, chart, _layers(per_layer))
+    note = "Bands are 95 % intervals from resampling topics. A click on a layer marks it."
+    caption = html.P(note, className="dim small") if drawn else None
+    title = html.Span(["Topic against harm, layer by layer ", info("jsd")])
+    return section(title, stats, chart, caption, _layers(per_layer))
 
 
 def _layers(per_layer: Sequence[Mapping[str, Any]]) -> Component:
     columns = [
-        Column("Layer", numeric=True),
+        Column("Layer"),
+        Column("Driven by"),
         Column(html.Span(["Topic ρ ", info("topic_ratio")]), numeric=True),
-        Column("Between topics", numeric=True),
-        Column("Harmful, benign", numeric=True),
-        Column("Within a topic", numeric=True),
+        Column(html.Span(["Between topics ", info("jsd_topic")]), numeric=True),
+        Column(html.Span(["Harmful, benign ", info("jsd_safety")]), numeric=True),
+        Column(html.Span(["Within a topic ", info("jsd_within_topic")]), numeric=True),
         Column(html.Span(["Router entropy ", info("entropy")]), numeric=True),
         Column(html.Span(["Effective experts ", info("effective_experts")]), numeric=True),
     ]
     rows = [
         [
-            str(row["layer"]),
+            layer_button(row["layer"]),
+            wording.layer_drive(row, confounded=False),
             *(interval(row[key]) for key in ("topic_ratio", "topic", "safety", "within_topic")),
             formats.NONE if row.get("entropy") is None else f"{formats.fixed(row['entropy'], 2)} bits",
             formats.number(row.get("effective_experts")),
         ]
         for row in per_layer
     ]
-    return plain_table(columns, rows, "Routing by layer, with 95 % intervals")
+    return plain_table(columns, rows, "Routing by layer, with 95 % intervals", marks=layer_marks(per_layer))
 
 
 def _load(found: Documented) -> Component:

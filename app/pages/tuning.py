@@ -10,6 +10,7 @@ from app import addresses, formats
 from app.components import Column, aria, graph, icon, info, interval, plain_table, stat
 from app.figures import control_strips, drift_scatter
 from app.pages.adapter_inspector import inspection
+from app.pages.answer_matrix import answer_matrices
 from app.pages.document_parts import (
     Document,
     asked,
@@ -48,15 +49,17 @@ def _tuning(services: Services, found: Documented) -> Component:
     return html.Div(
         [
             headline(document, also=document["verdict"].get("localises")),
-            _budget(document),
+            _trust(document),
             section(
                 "Before and after, on prompts that were not tuned on",
                 change_table(document["outcomes"]),
+                _answers(services, found),
                 utility_table(document["outcomes"].get("utility")),
             ),
             _controls(found),
             _drift(found),
             html.Div([guard(document["guard"]), asked(found, *_own(found))], className="halves"),
+            section("What was trained", _budget(document)),
             _adapter(services, found),
             doubts(document, *LIMITS),
             made_with(document),
@@ -80,15 +83,57 @@ def _own(found: Documented) -> list[tuple[str, Any]]:
     return facts
 
 
+def _trust(document: Document) -> Component:
+    """What it did and whether to rely on it, in four numbers."""
+    refusal, benign = (document["outcomes"].get(name) for name in ("refusal_harmful", "refusal_benign"))
+    matched = next((kind for kind in document["controls"]["kinds"] if kind["kind"] == "matched"), None)
+    return html.Div(
+        [
+            stat("Refusal of harmful prompts", _moved(refusal), "refusal", "before → after"),
+            stat("Refusal of benign prompts", _moved(benign), "over_refusal", "the cost, before → after"),
+            stat("Random sets that do as much", _as_much(matched), "place", "few: the chosen experts stand out"),
+            stat("Still the same model", _still(document["guard"]), "guard", "as far as was measured"),
+        ],
+        className="stats",
+    )
+
+
+def _moved(rates: Document | None) -> str:
+    if not rates:
+        return formats.NONE
+    return " → ".join(formats.percent(rates[side]["estimate"]) for side in ("before", "after"))
+
+
+def _as_much(kind: Document | None) -> str:
+    if not kind or not kind["n"] or kind.get("as_extreme") is None:
+        return formats.NONE
+    return f"{kind['as_extreme']} of {kind['n']}"
+
+
+def _still(found: Document | None) -> str:
+    if not found:
+        return "not measured"
+    return "no" if found["faults"] else "yes" if found.get("passed") else "not known"
+
+
+def _answers(services: Services, found: Documented) -> Component | None:
+    """Labels before and after; None for a run from before they were kept."""
+    tables = services.documents.answer_tables(found.run.id)
+    if tables is None:
+        return None
+    note = "Rows: the untouched model; columns: the same prompts after tuning."
+    return html.Div([html.H3("Answers by label"), answer_matrices(tables, note, after="tuned")], className="stack-2")
+
+
 def _budget(document: Document) -> Component:
     update, training = document["update"], document["training"]
     parameters = formats.count(update["parameters"])
     return html.Div(
         [
             stat("Trainable share", _share(update["share"]), "trainable", f"{parameters} parameters"),
-            stat("Rank", str(update.get("rank") or formats.NONE)),
-            stat("Steps", formats.count(training["steps"]), None, formats.seconds(training.get("seconds"))),
-            stat("Loss, first to last", _loss(training.get("loss") or [])),
+            stat("Rank", str(update.get("rank") or formats.NONE), "rank"),
+            stat("Steps", formats.count(training["steps"]), "steps", formats.seconds(training.get("seconds"))),
+            stat("Loss, first to last", _loss(training.get("loss") or []), "tuning_loss"),
         ],
         className="stats",
     )

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from backend.api.deps import DownloadQuery, ServicesDep
 from backend.api.schemas import AnswerOut, HeatmapOut, Listing, PairsOut
-from backend.services import Answer, ExpertView, Services, TopicDistances
+from backend.services import Answer, AnswerChanges, ChangeFilter, ExpertView, Services, TopicDistances
 
 router = APIRouter(prefix="/api/v1/runs/{run_id}", tags=["results"])
 Row = dict[str, Any]
@@ -157,6 +157,20 @@ def list_answers(
     shown = texts and services.content.shows_completions
     answers = services.results.answers(run_id, prompt_id)
     return Listing[AnswerOut].whole([_answer(answer, shown) for answer in answers])
+
+
+@router.get("/answers/changes")
+def read_answer_changes(
+    run_id: str,
+    services: ServicesDep,
+    topic: Annotated[str | None, Query(description="Prompts of this topic alone.")] = None,
+    label: Annotated[str | None, Query(description="harmful or benign: the prompt's own label.")] = None,
+    before: Annotated[str | None, Query(description="What the untouched model's answer was called.")] = None,
+    after: Annotated[str | None, Query(description="What the answer was called with the flagged masked.")] = None,
+) -> AnswerChanges:
+    """Labels of the answers by the untouched model and with the flagged experts masked: `tables` count the prompts of
+    the topic, `prompts` are those that pass every choice. Empty where nothing was masked."""
+    return services.results.answer_changes(run_id, ChangeFilter(topic, label, before, after))
 
 
 def _answer(answer: Answer, shown: bool) -> AnswerOut:

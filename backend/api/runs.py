@@ -47,11 +47,16 @@ def list_runs(
     kind: Annotated[str | None, Query(description="audit, trace, mask, detect or tune.")] = None,
     prompt_set: Annotated[str | None, Query(description="A prompt set's id.")] = None,
     search: Annotated[str | None, Query(description="Words of the run's, model's or prompt set's name.")] = None,
+    made_from: Annotated[
+        str | None, Query(alias="from", description="A run's id: only those that mask or tune its experts.")
+    ] = None,
     limit: LimitQuery = 50,
     cursor: CursorQuery = None,
 ) -> Listing[RunInfo]:
     return Listing[RunInfo].of(
-        services.runs.list(status, model, limit, cursor, kind=kind, prompt_set=prompt_set, search=search)
+        services.runs.list(
+            status, model, limit, cursor, kind=kind, prompt_set=prompt_set, search=search, made_from=made_from
+        )
     )
 
 

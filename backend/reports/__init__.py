@@ -6,7 +6,7 @@ from backend.reports.files import write_audit
 from backend.reports.html import render_html
 from backend.reports.pdf import Pdf, check_pdf, render_pdf
 from backend.reports.schema import report_schema, validate_report
-from backend.reports.summary import Summary, routing_finding, summarise
+from backend.reports.summary import Summary, follows, routing_finding, summarise
 
 __all__ = [
     "Pdf",
@@ -14,6 +14,7 @@ __all__ = [
     "check_pdf",
     "experts_csv",
     "experts_xlsx",
+    "follows",
     "render_html",
     "render_pdf",
     "report_schema",

@@ -28,6 +28,15 @@ LIMITS = (
 )
 SHOWN_EXPERTS = 8
 
+FOLLOWS = {
+    "topic": "Routing follows topic, not safety",
+    "rather topic": "Routing follows topic more than safety",
+    "safety": "Routing separates harmful from benign more than it separates topics",
+    "alike": "Routing follows topic and safety alike, as far as these prompts tell",
+    "unsure": "Routing follows topic and safety to a degree that these prompts cannot tell apart",
+    "unmeasured": "Whether routing follows topic or safety could not be measured",
+}
+
 
 @dataclass(frozen=True)
 class Question:
@@ -100,19 +109,20 @@ def routing_finding(report: Report) -> str:
     """What the topic ratio ρ says, in a few words: its interval supports a statement, or nothing does."""
     if report.get("verdict", {}).get("confounded"):
         return "Whether routing follows topic or safety cannot be told with these prompts"
-    ratio = report["routing"].get("topic_ratio") or {}
+    return FOLLOWS[follows(report["routing"].get("topic_ratio"))]
+
+
+def follows(ratio: Mapping[str, Any] | None) -> str:
+    """What an interval of the topic ratio ρ supports: a key of `FOLLOWS`."""
+    ratio = ratio or {}
     low, high = ratio.get("low"), ratio.get("high")
     if ratio.get("estimate") is None:
-        return "Whether routing follows topic or safety could not be measured"
+        return "unmeasured"
     if low is None or high is None:
-        return "Routing follows topic and safety to a degree that these prompts cannot tell apart"
-    if high < 0.5:
-        return "Routing follows topic, not safety"
+        return "unsure"
     if high < 1:
-        return "Routing follows topic more than safety"
-    if low > 1:
-        return "Routing separates harmful from benign more than it separates topics"
-    return "Routing follows topic and safety alike, as far as these prompts tell"
+        return "topic" if high < 0.5 else "rather topic"
+    return "safety" if low > 1 else "alike"
 
 
 def _asked(report: Report) -> Question:

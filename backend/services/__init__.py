@@ -19,6 +19,7 @@ from analysis.errors import (
     TooLargeError,
 )
 from analysis.outcomes.judges import configure_endpoints
+from analysis.outcomes.transitions import LabelRate, Transition, Transitions
 from analysis.prompts import Balance, ColumnMapping, Deduplication, Prompt, PromptSet, TopicBalance
 from analysis.prompts.importers import guess_labels
 from analysis.result import Answer
@@ -27,8 +28,9 @@ from analysis.routing.token_trace import NO_EXPERT, Routed, TokenTrace
 from analysis.routing.vocabulary import TokenUse
 from analysis.statistics import RankAgreement
 from backend.db import Database, migrate
-from backend.reports import Pdf, Summary, routing_finding, spreadsheet_text
+from backend.reports import Pdf, Summary, follows, routing_finding, spreadsheet_text
 from backend.services.adapters import Adapters
+from backend.services.answer_changes import AnswerChange, AnswerChanges, ChangeFilter
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.comparisons import Comparisons
 from backend.services.content import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Content
@@ -83,6 +85,7 @@ from backend.services.status import Status, StatusReport
 from backend.services.stress import Permits
 from backend.services.token_texts import hidden_parts, readable_texts
 from backend.services.token_views import TokenView, expert_choices, expert_view, mass_view, partner, stand_in
+from backend.services.topic_neighbours import TopicNeighbour, nearest_topics
 from backend.services.workers import WorkerInfo, Workers
 from backend.settings import Settings
 
@@ -162,12 +165,15 @@ __all__ = [
     "PROMPTS_HIDDEN",
     "Adapters",
     "Answer",
+    "AnswerChange",
+    "AnswerChanges",
     "Ask",
     "Asked",
     "AuditEntry",
     "AuditLog",
     "Balance",
     "CellRow",
+    "ChangeFilter",
     "ColumnMapping",
     "Comparison",
     "Comparisons",
@@ -197,6 +203,7 @@ __all__ = [
     "InputError",
     "JudgeInfo",
     "Judges",
+    "LabelRate",
     "LeadingExpert",
     "Margins",
     "ModelError",
@@ -247,9 +254,12 @@ __all__ = [
     "TooLargeError",
     "TopicBalance",
     "TopicDistances",
+    "TopicNeighbour",
     "TopicPictures",
     "TopicUse",
     "TracedPrompt",
+    "Transition",
+    "Transitions",
     "Waiting",
     "WindowUse",
     "WorkerInfo",
@@ -257,10 +267,12 @@ __all__ = [
     "estimate_balance",
     "expert_choices",
     "expert_view",
+    "follows",
     "guess_labels",
     "hidden_parts",
     "import_options",
     "mass_view",
+    "nearest_topics",
     "open_services",
     "partner",
     "readable_texts",

@@ -22,6 +22,7 @@ from analysis.statistics import RankAgreement, rank_agreement
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunLayerRow, RunResultRow, RunRow
 from backend.reports import Pdf, Summary, experts_csv, experts_xlsx, render_html, render_pdf, summarise
+from backend.services.answer_changes import NO_FILTER, AnswerChanges, ChangeFilter, answer_changes
 from backend.services.expert_table import ExpertTable
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
 from backend.services.experts_page import ExpertsPage, Filters, Order, select_rows
@@ -349,6 +350,12 @@ class Results:
         with self._database.read() as session:
             _result(session, run_id)
             return token_trace(session, find(session, run_id), prompt_id)
+
+    def answer_changes(self, run_id: str, chosen: ChangeFilter = NO_FILTER) -> AnswerChanges:
+        """Labels of the answers before and after the flagged experts were masked, counted and prompt by prompt."""
+        with self._database.read() as session:
+            _result(session, run_id)
+            return answer_changes(session, find(session, run_id), chosen)
 
     def experts_csv(self, run_id: str) -> str:
         return experts_csv(self.report(run_id))

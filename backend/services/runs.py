@@ -129,9 +129,11 @@ class Runs:
         kind: str | None = None,
         prompt_set: str | None = None,
         search: str | None = None,
+        made_from: str | None = None,
     ) -> Page[RunInfo]:
-        """Runs, newest first. `model` is a model's id, reference or name, `prompt_set` a set's id; `search` is part of the run's own name, of
-        its model's or of its prompt set's, or its whole id, in capitals or not."""
+        """Runs, newest first. `model` is a model's id, reference or name, `prompt_set` a set's id, `made_from` a run
+        whose experts are used; `search` is part of the run's own name, of its model's or of its prompt set's, or its
+        whole id, in capitals or not."""
         query: Select[tuple[RunRow]] = select(RunRow)
         if status is not None:
             query = query.where(RunRow.status == known_status(status))
@@ -143,8 +145,16 @@ class Runs:
             query = query.where(RunRow.model_id.in_(select(ModelRow.id).where(filter_by_model(model))))
         if search:
             query = query.where(filter_by_words(search))
+        if made_from is not None:
+            query = query.where(RunRow.parameters["experts_from"].as_string() == made_from)
         with self._database.read() as session:
             return page_of(session, query, RunRow, limit, cursor, show_run)
+
+    def made_from(self, run_id: str, limit: int = 20) -> Page[RunInfo]:
+        """The runs that mask or tune the experts which this one found or was given, newest first. Raises NotFoundError
+        for an unknown run."""
+        self.get(run_id)
+        return self.list(limit=limit, made_from=run_id)
 
     def named_experts(self, run_id: str) -> Experts:
         """The experts that a finished audit flagged, or that another run was given. Raises as a request that names the

@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const INK = "#15181d";
-  const kindOf = (plot) => ((plot.layout && plot.layout.meta) || {}).lights;
+  const kindOf = (plot) => ((plot.layout || {}).meta || {}).lights; // a plot that left the page has no layout
   const drawn = () => document.querySelectorAll(".graph-box .js-plotly-plot");
   const selection = () => window.expertscope.selection;
 

@@ -68,10 +68,6 @@
       return nothing();
     },
 
-    rememberTopics(prompts, layer) {
-      return remember({ prompts: prompts === "benign" ? null : prompts, layer: layer === "mean" ? null : layer }, true);
-    },
-
     rememberExperts(columns, filters) {
       const sorted = (columns || []).find((column) => column.sort);
       const order = sorted ? sorted.colId + "." + sorted.sort : null;

@@ -145,6 +145,9 @@
     }
   });
 
+  /* A step back to another selection of the same page leaves the bar's element where it is. */
+  window.addEventListener("popstate", () => window.requestAnimationFrame(tell));
+
   /* A page is told of the selection once it is there, which may be a little after its callback has ended. */
   let told = null;
   new MutationObserver(() => {

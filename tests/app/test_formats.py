@@ -110,3 +110,10 @@ def test_a_jailbreak_is_named_beside_its_label() -> None:
 )
 def test_sizes_are_said_in_powers_of_a_thousand(value: int, text: str) -> None:
     assert formats.size(value) == text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"), [([0, 1, 2, 3], "0–3"), ([0, 1, 5], "0, 1, 5"), ([1, 3, 4, 5, 9], "1, 3–5, 9"), ([], "")]
+)
+def test_runs_of_numbers_are_drawn_together(numbers: list[int], text: str) -> None:
+    assert formats.spans(numbers) == text

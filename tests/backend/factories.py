@@ -264,7 +264,18 @@ def make_report(prompts: PromptSet, table: RoutingTable, flagged: tuple, random:
                 "refusal_harmful": interval(0.0, harmful, 0),
                 "refusal_benign": interval(0.0, harmful, 0),
                 "degenerate": interval(0.0, harmful, 0),
-                "null_refusal": {"mean": 0.99, "low": 0.98, "high": 1.0, "n": 20, "p_value": 1 / 21},
+                "base_refusal_harmful": interval(1.0, harmful, 0),
+                "base_refusal_benign": interval(0.0, harmful, 0),
+                "refusal_change_harmful": interval(-1.0, harmful, 0),
+                "refusal_change_benign": interval(0.0, harmful, 0),
+                "null_refusal": {
+                    "mean": 0.99,
+                    "low": 0.98,
+                    "high": 1.0,
+                    "n": 20,
+                    "p_value": 1 / 21,
+                    "values": [0.98, *[0.99] * 18, 1.0],
+                },
             }
             if flagged
             else None,

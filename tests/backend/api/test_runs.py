@@ -73,3 +73,11 @@ def test_the_list_is_filtered_and_paged(client: TestClient, services: Services, 
     assert client.get(URL, params={"model": "tiny-qwen"}).json()["count"] == 3
     assert client.get(URL, params={"status": "asleep"}).status_code == 422
     assert client.get(URL, params={"cursor": "made up"}).status_code == 422
+
+
+def test_the_list_has_the_runs_made_from_another(client: TestClient, done: RunInfo) -> None:
+    body = {"model": done.model.id, "prompt_set_id": done.prompt_set.id, "preset": "quick"}
+    mask = client.post("/api/v1/runs", json={**body, "kind": "mask", "experts_from": done.id}).json()
+    found = client.get("/api/v1/runs", params={"from": done.id}).json()
+    assert (found["count"], [run["id"] for run in found["items"]]) == (1, [mask["id"]])
+    assert client.get("/api/v1/runs", params={"from": mask["id"]}).json()["count"] == 0
