@@ -1,6 +1,6 @@
 """Reusable parts of pages: plain functions from data to Dash components. They fetch nothing and register nothing."""
 
-from app.components.aria import aria
+from app.components.aria import aria, dataset
 from app.components.certificate import certificate_badge
 from app.components.contents import contents
 from app.components.covered import cover, uncovered
@@ -20,6 +20,7 @@ __all__ = [
     "certificate_badge",
     "contents",
     "cover",
+    "dataset",
     "effect_strip",
     "graph",
     "grid",

@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 
 from app import formats, wording
 from app.callbacks import Binder
-from app.components import Column, aria, cover, info, plain_table
+from app.components import Column, aria, cover, dataset, info, plain_table
 from app.components.states import withheld
 from app.pages.answer_matrix import answer_matrices
 from backend.services import (
@@ -90,7 +90,7 @@ def _choice(chosen: ChangeFilter) -> list[Component]:
     given = [html.Span(word, className="chip") for word in words if word]
     if not given:
         return []
-    everything = html.Button("Show all", type="button", className="button quiet small", **{"data-change": "all"})
+    everything = html.Button("Show all", type="button", className="button quiet small", **dataset(change="all"))
     return [*given, everything]
 
 
@@ -122,7 +122,7 @@ def _prompts(run_id: str, prompts: Sequence[AnswerChange]) -> Component:
 
 def _selects(value: str, what: str) -> Component:
     return html.Button(
-        value, type="button", className="selects wrap", **{"data-select": f"{what}:{value}"}, **aria(pressed="false")
+        value, type="button", className="selects wrap", **dataset(select=f"{what}:{value}"), **aria(pressed="false")
     )
 
 
@@ -136,7 +136,7 @@ def _turn(page: int, pages: int, start: int, count: int) -> Component:
     """The buttons of the list's pages."""
     last = min(count, start + PAGE_SIZE)
     buttons = [
-        html.Button(name, type="button", className="button", disabled=not 1 <= to <= pages, **{"data-page": str(to)})
+        html.Button(name, type="button", className="button", disabled=not 1 <= to <= pages, **dataset(page=str(to)))
         for name, to in (("Previous", page - 1), ("Next", page + 1))
     ]
     where = html.Span(f"{start + 1} to {last} of {formats.count(count)}", className="dim small num")

@@ -7,7 +7,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from app import formats, wording
-from app.components import aria, info
+from app.components import aria, dataset, info
 from app.selection import LABELS
 from backend.services import ChangeFilter, Transition, Transitions
 
@@ -76,6 +76,6 @@ def _cell(label: str, cell: Transition, chosen: ChangeFilter | None) -> Componen
         inside,
         type="button",
         **look,
-        **{"data-change": f"{label}:{cell.before}:{cell.after}"},
+        **dataset(change=f"{label}:{cell.before}:{cell.after}"),
         **aria(label=words, pressed=str(pressed).lower()),
     )

@@ -1,3 +1,5 @@
+from app.components import dataset
+
 """One heatmap of a run in every form that the routing page shows: picture, heading, caption, largest cells."""
 
 from collections.abc import Mapping, Sequence
@@ -167,7 +169,7 @@ def _largest(run_id: str, cells: Heatmap) -> list[Component]:
                 ),
                 html.Span(formats.number(float(cells.values[row, column])), className="dim"),
             ],
-            **{"data-place": f"{cells.layers[row]}.{cells.experts[column]}"},
+            **dataset(place=f"{cells.layers[row]}.{cells.experts[column]}"),
         )
         for row, column in places
     ]

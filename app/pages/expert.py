@@ -12,6 +12,7 @@ from app.components import (
     Column,
     aria,
     cover,
+    dataset,
     graph,
     info,
     interval,
@@ -90,7 +91,7 @@ def _select(row: Mapping[str, Any]) -> Component:
         pressed="false", label=f"Select {formats.place(row['layer'], row['expert'])} in every view of this run"
     )
     return html.Button(
-        "Select", type="button", className="button quiet", **{"data-select": f"expert:{place}"}, **pressed
+        "Select", type="button", className="button quiet", **dataset(select=f"expert:{place}"), **pressed
     )
 
 

@@ -10,7 +10,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from app import addresses, formats
-from app.components import Column, aria, info, interval, plain_table
+from app.components import Column, aria, dataset, info, interval, plain_table
 
 NAMES = {
     "coactivation": "Co-activation",
@@ -101,7 +101,7 @@ def layer_table(run_id: str, report: Mapping[str, Any]) -> Component:
 def _ring(layer: int) -> Component:
     """Rings the layer in the picture above; static/js/routing.js keeps it in the address."""
     named = aria(label=f"Layer {layer}: show in the picture", pressed="false")
-    return html.Button(str(layer), type="button", className="selects", **{"data-layer": str(layer)}, **named)
+    return html.Button(str(layer), type="button", className="selects", **dataset(layer=str(layer)), **named)
 
 
 def _bits(value: float | None) -> str:

@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 
 from app import addresses, formats, wording
 from app.callbacks import Binder
-from app.components import aria, certificate_badge, icon, status
+from app.components import aria, certificate_badge, dataset, icon, status
 from app.components.states import field_error
 from app.router import View, Visit
 from app.selection import Selection
@@ -95,12 +95,12 @@ def _top(
     )
     top = html.Div([_breadcrumbs(run, tab, crumb), _actions(run, report)], className="run-top")
     audit = [views, _selection_bar(run)] if run.kind == "audit" else [html.Div(className="run-rule")]
-    return html.Div([top, *audit, html.Div(id="provenance", hidden=True, **{"data-text": _origin(run)})])
+    return html.Div([top, *audit, html.Div(id="provenance", hidden=True, **dataset(text=_origin(run)))])
 
 
 def _selection_bar(run: RunInfo) -> Component:
     """What is selected in this run. static/js/selection.js fills it from the address."""
-    own = {"data-model": run.model.id, "data-prompts": run.prompt_set.id}
+    own = dataset(model=run.model.id, prompts=run.prompt_set.id)
     bar: Component = html.Div(
         id="selection-bar", className="selection-bar", hidden=True, role="region", **own, **aria(label="Selection")
     )
@@ -160,7 +160,7 @@ def progress_box(services: Services, run: RunInfo) -> Component:
                 progress(services, run),
                 id="run-progress",
                 className="progress-box",
-                **({} if run.status in ENDED else {"data-watch": run.id}),
+                **({} if run.status in ENDED else dataset(watch=run.id)),
             ),
             dcc.Interval(id="run-poll", interval=1000, disabled=run.status in ENDED),
             dcc.Store(id="run-polled", data=run.id),

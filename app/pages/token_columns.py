@@ -12,7 +12,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from app import formats
-from app.components import aria, grid, icon
+from app.components import aria, dataset, grid, icon
 from app.components.tokens import visible
 from backend.services import Answer, TokenTrace, TokenView, TracedPrompt
 
@@ -121,7 +121,7 @@ def _chip(one: Column, number: int, at: int, most: float, unit: str) -> Componen
         className=f"tok {part}{special}" + ("" if routed else " unrouted"),
         tabIndex=0 if at == 0 else -1,
         **({"style": style} if style else {}),
-        **{"data-at": f"{number}.{at}"},
+        **dataset(at=f"{number}.{at}"),
         **aria(label=f"{spoken}, {PARTS[part]}, {worth}"),
     )
     return chip

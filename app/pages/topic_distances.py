@@ -8,7 +8,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from app import formats
-from app.components import Column, aria, graph, info, plain_table
+from app.components import Column, aria, dataset, graph, info, plain_table
 from app.figures import topic_matrix
 from app.pages.run_frame import Finished
 from app.router import Visit
@@ -96,5 +96,5 @@ def _neighbours(shown: TopicDistances) -> Component:
 def topic_button(topic: str) -> Component:
     """Selects the topic in every view of the run."""
     return html.Button(
-        topic, type="button", className="selects", **{"data-select": f"topic:{topic}"}, **aria(pressed="false")
+        topic, type="button", className="selects", **dataset(select=f"topic:{topic}"), **aria(pressed="false")
     )

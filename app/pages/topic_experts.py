@@ -7,7 +7,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from app import formats, wording
-from app.components import Column, aria, graph, info, plain_table
+from app.components import Column, aria, dataset, graph, info, plain_table
 from app.components.states import withheld
 from app.figures import explained_scatter
 from app.figures.explained import ExplainedPoints
@@ -93,6 +93,6 @@ def expert_button(layer: int, expert: int) -> Component:
         formats.place(layer, expert),
         type="button",
         className="selects num",
-        **{"data-select": f"expert:{layer}.{expert}"},
+        **dataset(select=f"expert:{layer}.{expert}"),
         **aria(pressed="false"),
     )

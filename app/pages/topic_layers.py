@@ -7,10 +7,11 @@ from dash import html
 from dash.development.base_component import Component
 
 from app import formats, wording
-from app.components import Column, aria, graph, info, interval, plain_table
+from app.components import Column, aria, dataset, graph, info, interval, plain_table
 from app.figures import divergence_by_layer, ratio_by_layer
 from app.pages.run_frame import Finished
 from app.pages.topic_contrasts import CONTRASTS
+from backend.services import follows
 
 PerLayer = Sequence[Mapping[str, Any]]
 
@@ -61,7 +62,7 @@ def layer_button(layer: int) -> Component:
         f"Layer {layer}",
         type="button",
         className="selects num",
-        **{"data-layer": str(layer)},
+        **dataset(layer=str(layer)),
         **aria(pressed="false"),
     )
 
@@ -90,7 +91,7 @@ def _drives(finished: Finished, per_layer: PerLayer) -> Component:
 
 
 def _colour(row: Mapping[str, Any], confounded: bool) -> str:
-    found = "" if confounded else wording.follows(row.get("topic_ratio"))
+    found = "" if confounded else follows(row.get("topic_ratio"))
     return "topic" if found in ("topic", "rather topic") else "harmful" if found == "safety" else "dim"
 
 
