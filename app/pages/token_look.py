@@ -4,10 +4,9 @@ from the controls, and always made to fit the run.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-from app import wording
-from backend.services import TokenTrace, TracedPrompt, partner, stand_in
+from backend.services import ExpertTable, TokenTrace, TracedPrompt, partner, stand_in
 
 By = Literal["mass", "ranked", "expert"]
 Expert = tuple[int, int]
@@ -36,10 +35,11 @@ class Ranked:
     first: tuple[Expert, ...]
 
     @classmethod
-    def of(cls, report: Mapping[str, Any]) -> "Ranked":
-        rows = sorted(report["experts"], key=lambda row: row["rank"])
-        first = tuple((row["layer"], row["expert"]) for row in rows[:RANKED])
-        return cls(tuple((layer, expert) for layer, expert in wording.flagged_places(report)), first)
+    def of(cls, table: ExpertTable) -> "Ranked":
+        """Out of a run's experts, which stand in the order of their rank."""
+        places = list(zip(table.columns["layer"].tolist(), table.columns["expert"].tolist(), strict=True))
+        flagged = tuple(places[index] for index in table.columns["flagged"].nonzero()[0].tolist())
+        return cls(flagged, tuple(places[:RANKED]))
 
     @property
     def ways(self) -> tuple[By, By]:

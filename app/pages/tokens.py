@@ -62,7 +62,7 @@ def _tokens(services: Services, finished: Finished, visit: Visit) -> Component:
     prompts = services.results.traced_prompts(finished.run.id)
     if not prompts:
         return nothing(finished.run)
-    ranked = Ranked.of(finished.report)
+    ranked = Ranked.of(services.results.expert_table(finished.run.id))
     drawn = draw(services, finished.run.id, first_look(visit.query, prompts, ranked), ranked, prompts)
     missing = visit.query.get("prompt") not in (None, drawn.look.prompt)
     return html.Div(
@@ -214,7 +214,7 @@ def register(bind: Binder) -> None:
         prompt: str, by: str, expert: str | None, position: int, _clicks: int, shown: bool, about: Mapping[str, Any]
     ) -> tuple[Any, ...]:
         run, pressed = about["run"], ctx.triggered_id
-        ranked, prompts = Ranked.of(services.results.report(run)), services.results.traced_prompts(run)
+        ranked, prompts = Ranked.of(services.results.expert_table(run)), services.results.traced_prompts(run)
         layer = about["layers"][position - 1] if position else None
         shown = bool(shown) != (pressed == "tokens-show")
         look = Look(prompt, cast("By", by), place(expert or ""), layer, shown)
