@@ -1,4 +1,5 @@
-"""The links on an audit's pages that begin a mask or a tuning of its experts: the form, filled with what is known."""
+"""What can be done with experts on an audit's pages: select them in every view, or begin a mask or a tuning of them,
+with the form filled with what is known."""
 
 from collections.abc import Sequence
 
@@ -6,13 +7,14 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from app import addresses
+from app.components import dataset
 from backend.services import RunInfo
 
 ACTIONS = (("mask", "Mask"), ("tune", "Tune"))
 
 
 def act_on(run: RunInfo, experts: Sequence[tuple[int, int]], *, flagged: bool = False) -> Component | None:
-    """ "Mask these experts", "Tune these experts"; with `flagged` the new run will say that they are this audit's."""
+    """ "Select them", "Mask these experts", "Tune these experts"; with `flagged` the new run will say that they are this audit's."""
     if not experts:
         return None
     named = "this expert" if len(experts) == 1 else "these experts"
@@ -31,4 +33,10 @@ def act_on(run: RunInfo, experts: Sequence[tuple[int, int]], *, flagged: bool = 
         )
         for kind, verb in ACTIONS
     ]
-    return html.Div(links, className="row")
+    select = html.Button(
+        "Select " + ("it" if len(experts) == 1 else "them"),
+        type="button",
+        className="button",
+        **dataset(experts=",".join(f"{layer}.{expert}" for layer, expert in experts)),
+    )
+    return html.Div([select, *links], className="row")

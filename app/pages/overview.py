@@ -7,11 +7,12 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from app import addresses, formats, wording
-from app.components import aria, effect_strip, icon, info, interval, ladder, rate, static_graph
+from app.components import aria, dataset, effect_strip, icon, info, interval, ladder, rate, static_graph
 from app.components.certificate import certificate_text
 from app.components.effect import effect_span
 from app.figures import profile
 from app.pages.act_on import act_on
+from app.pages.made_from import made_from
 from app.pages.run_frame import Finished, run_view
 from app.router import View, Visit
 from backend.services import RunInfo, Services, routing_finding
@@ -43,7 +44,7 @@ def _overview(services: Services, finished: Finished) -> Component:
                     _capture(run, report),
                     _routing(run, report),
                     _experts(services, finished),
-                    _effect(run, report),
+                    _effect(services, run, report),
                     _doubt(run, report),
                 ],
                 className="questions",
@@ -203,11 +204,12 @@ def _expert_line(run: RunInfo, row: Mapping[str, Any]) -> Component:
             dcc.Link(formats.place(layer, expert), href=addresses.expert(run.id, layer, expert), className="num"),
             ladder(row["evidence"], row["flagged"]),
             html.Span(f"level {row['level']}", className="dim small num"),
-        ]
+        ],
+        **dataset(place=f"{layer}.{expert}"),
     )
 
 
-def _effect(run: RunInfo, report: Report) -> Component:
+def _effect(services: Services, run: RunInfo, report: Report) -> Component:
     flagged, outcomes = report["flagged"], report["outcomes"]
     effect, null = flagged.get("effect"), flagged.get("null")
     benign = html.P(
@@ -239,8 +241,15 @@ def _effect(run: RunInfo, report: Report) -> Component:
             ),
         ]
     )
-    return _question(
-        5, "Effect", figure, _effect_sentence(report), [html.P(_null_sentence(flagged), className="dim"), benign]
+    nulls = html.P(_null_sentence(flagged), className="dim")
+    return _question(5, "Effect", figure, _effect_sentence(report), [nulls, benign, _changed(services, run)])
+
+
+def _changed(services: Services, run: RunInfo) -> Component | None:
+    """What became of these experts in later runs: base against masked or hardened is one click away."""
+    made = made_from(services, run)
+    return (
+        html.Div([html.P("Runs made from these experts", className="dim"), made], className="stack") if made else None
     )
 
 

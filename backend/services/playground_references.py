@@ -11,9 +11,8 @@ from sqlalchemy import select
 
 from analysis.errors import ExpertScopeError
 from analysis.playground.reference import AuditReference, DetectorReference, References, ScoredPrompts
-from analysis.result import PromptCounts
 from backend.db import Database
-from backend.db.tables import RunResultRow, RunRow
+from backend.db.tables import RunRow
 from backend.services.documents import DETECTOR_FILE, Documents
 from backend.services.prompt_sets import PromptSets
 from backend.services.questions import DetectorQuality
@@ -55,7 +54,7 @@ class PlaygroundReferences:
         """The (layer, expert) that an audit flagged; none without one."""
         if run_id is None:
             return ()
-        return tuple((int(layer), int(expert)) for layer, expert in self._results.report(run_id)["flagged"]["experts"])
+        return tuple((int(layer), int(expert)) for layer, expert in self._results.summary(run_id)["flagged"]["experts"])
 
     def names(self, run_ids: Sequence[str]) -> dict[str, str]:
         with self._database.read() as session:
@@ -69,10 +68,10 @@ class PlaygroundReferences:
             return [*session.scalars(query.order_by(RunRow.finished.desc(), RunRow.id).limit(most))]
 
     def _audit(self, run_id: str) -> AuditReference:
-        report = self._results.report(run_id)
+        report = self._results.summary(run_id)
         with self._database.read() as session:
-            run, result = session.get_one(RunRow, run_id), session.get_one(RunResultRow, run_id)
-            counts = PromptCounts.from_bytes(result.counts)
+            run = session.get_one(RunRow, run_id)
+        counts = self._results.counts(run_id)
         prompts = {prompt.id: prompt for prompt in self._prompt_sets.load(run.prompt_set_id)}
         return AuditReference(
             run_id=run_id,

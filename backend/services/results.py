@@ -328,6 +328,13 @@ class Results:
             tokens=table.top_tokens.of(place, expert) if table.top_tokens else None,
         )
 
+    def counts(self, run_id: str) -> PromptCounts:
+        """The selections of every prompt in every layer: as large as the run, so for the worker and not for pages."""
+        layers = [self._read_layer(run_id, layer).counts for layer in self._table(run_id).layers]
+        return PromptCounts(
+            layers[0].prompt_ids, np.concatenate([one.counts for one in layers], axis=2), layers[0].tokens
+        )
+
     def answers(self, run_id: str, prompt_id: str | None = None) -> Answers:
         """The judged answers in the audit's order, of one prompt or of all."""
         query = select(OutcomeRow).where(OutcomeRow.run_id == run_id).order_by(OutcomeRow.position)

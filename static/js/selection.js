@@ -133,6 +133,12 @@
     else set({ [part]: get()[part] === value ? null : value });
   });
 
+  /* Something with data-experts="1.7,2.5" selects them all. */
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest("button[data-experts]");
+    if (button) select(button.dataset.experts.split(","));
+  });
+
   document.addEventListener("expertscope:selection", ({ detail }) => {
     for (const button of document.querySelectorAll("button[data-select]")) {
       const at = button.dataset.select.indexOf(":");
