@@ -61,7 +61,7 @@ from backend.services.results import Results
 from backend.services.runs import Runs
 from backend.services.stress import Permits
 from backend.services.token_texts import hidden_parts, readable_texts
-from backend.services.token_views import TokenView, expert_choices, expert_view, mass_view, partner, stand_in
+from backend.services.token_views import TokenView, expert_choices, expert_view, mass_view, partner, stand_ins
 from backend.services.workers import Workers
 from backend.settings import Settings
 
@@ -183,5 +183,5 @@ __all__ = [
     "partner",
     "readable_texts",
     "resolution",
-    "stand_in",
+    "stand_ins",
 ]
