@@ -6,6 +6,7 @@ Selections and weights are what passed the seam. No torch here.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -58,13 +59,13 @@ class TokenTrace:
                 f"{self.weights.shape}, {len(self.special)} marks and {len(self.parts)} parts"
             )
 
-    @property
+    @cached_property
     def routed(self) -> npt.NDArray[np.bool_]:
         """[tokens]: False for a token that was generated but never fed back to the model."""
         routed: npt.NDArray[np.bool_] = (self.ids != NO_EXPERT).any((0, 2))
         return routed
 
-    @property
+    @cached_property
     def shares(self) -> npt.NDArray[np.float32]:
         """`weights` over their sum in the token's layer, [layers, tokens, k]: 1 in all, 0 where every weight is 0.
 

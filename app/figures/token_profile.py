@@ -22,7 +22,7 @@ def token_profile(
         for name, colour, values in series
     ]
     chart = figure(*bars, height=132)
-    chart.update_layout(barmode="group", bargap=0.3, bargroupgap=0.08)
+    chart.update_layout(barmode="group", bargap=max(0.3, 1 - len(layers) / 14), bargroupgap=0.08)
     chart.update_xaxes(title_text="layer", type="category", nticks=min(len(layers), 24))
     chart.update_yaxes(title_text=unit, rangemode="tozero", nticks=4)
     return chart

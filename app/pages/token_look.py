@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from backend.services import ExpertTable, TokenTrace, TracedPrompt, partner, stand_in
+from backend.services import ExpertTable, TokenTrace, TracedPrompt, expert_choices, partner
 
 By = Literal["mass", "ranked", "expert"]
 Expert = tuple[int, int]
@@ -81,9 +81,9 @@ def fitting(look: Look, trace: TokenTrace, ranked: Ranked, *, moved: bool = Fals
         return replace(look, layer=layer)
     expert = look.expert
     if expert is None or expert[0] not in trace.layers or not 0 <= expert[1] < trace.experts:
-        expert = stand_in(trace, ranked.flagged, layer) if layer is not None else _busiest(trace, ranked)
+        expert = _first(trace, ranked, layer)
     elif layer is not None and layer != expert[0]:
-        expert, layer = (stand_in(trace, ranked.flagged, layer), layer) if moved else (expert, expert[0])
+        expert, layer = (_first(trace, ranked, layer), layer) if moved else (expert, expert[0])
     return replace(look, expert=expert, layer=layer)
 
 
@@ -93,8 +93,9 @@ def place(text: str) -> Expert | None:
     return (int(layer), int(expert)) if layer.isdecimal() and expert.isdecimal() else None
 
 
-def _busiest(trace: TokenTrace, ranked: Ranked) -> Expert:
-    return stand_in(trace, ranked.flagged, ranked.flagged[0][0] if ranked.flagged else trace.layers[0])
+def _first(trace: TokenTrace, ranked: Ranked, layer: int | None) -> Expert:
+    """The expert to begin with, of one layer or of all."""
+    return expert_choices(trace, ranked.flagged, layer, most=1)[0]
 
 
 def _most_telling(prompts: Sequence[TracedPrompt]) -> str:

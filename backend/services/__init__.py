@@ -84,7 +84,7 @@ from backend.services.runs import Runs
 from backend.services.status import Status, StatusReport
 from backend.services.stress import Permits
 from backend.services.token_texts import hidden_parts, readable_texts
-from backend.services.token_views import TokenView, expert_choices, expert_view, mass_view, partner, stand_in
+from backend.services.token_views import TokenView, expert_choices, expert_view, mass_view, partner, stand_ins
 from backend.services.topic_neighbours import TopicNeighbour, nearest_topics
 from backend.services.workers import WorkerInfo, Workers
 from backend.settings import Settings
@@ -279,5 +279,5 @@ __all__ = [
     "resolution",
     "routing_finding",
     "spreadsheet_text",
-    "stand_in",
+    "stand_ins",
 ]

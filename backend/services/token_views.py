@@ -32,28 +32,34 @@ def mass_view(trace: TokenTrace, experts: Collection[Expert], layer: int | None)
 
 def expert_view(trace: TokenTrace, expert: Expert, flagged: Collection[Expert], layer: int | None) -> TokenView:
     """The weight that one expert is applied with. The profile has, for every other layer, the expert that one gets to
-    when the layer is changed: `stand_in`.
+    when the layer is changed: `stand_ins`.
     """
-    ways = [expert if one == expert[0] else stand_in(trace, flagged, one) for one in trace.layers]
-    weights = np.stack([trace.weight_of(*way) for way in ways])
+    ways = {**stand_ins(trace, flagged), expert[0]: expert[1]}
+    weights = np.stack([trace.weight_of(*way) for way in ways.items()])
     return TokenView(trace.weight_of(*expert), _means(weights, trace), trace.tops(layer))
 
 
-def stand_in(trace: TokenTrace, flagged: Collection[Expert], layer: int) -> Expert:
-    """The expert of a layer to look at: its flagged one, otherwise the one with the largest share of its weight."""
-    return expert_choices(trace, flagged, layer, most=1)[0]
+def stand_ins(trace: TokenTrace, flagged: Collection[Expert]) -> dict[int, int]:
+    """For every layer the expert to look at: its flagged one, otherwise that with the largest share of its weight."""
+    first = _preference(trace, flagged).argmax(1)
+    return dict(zip(trace.layers, first.tolist(), strict=True))
 
 
 def expert_choices(
     trace: TokenTrace, flagged: Collection[Expert], layer: int | None, most: int = MOST_CHOICES
 ) -> list[Expert]:
     """The experts worth a look on this prompt, of one layer or of all: flagged ones first, then by share of weight."""
-    load = trace.load()
-    places = range(len(trace.layers)) if layer is None else [trace.place(layer)]
-    experts = [(trace.layers[place], expert) for place in places for expert in range(trace.experts)]
-    shares = load[[*places]].ravel()
-    order = sorted(range(len(experts)), key=lambda i: (experts[i] not in flagged, -shares[i]))
-    return [experts[i] for i in order[:most]]
+    places = np.arange(len(trace.layers)) if layer is None else np.array([trace.place(layer)])
+    order = np.argsort(-_preference(trace, flagged)[places].ravel(), kind="stable")[:most]
+    return [(trace.layers[places[cell // trace.experts]], cell % trace.experts) for cell in order.tolist()]
+
+
+def _preference(trace: TokenTrace, flagged: Collection[Expert]) -> npt.NDArray[np.float32]:
+    """The share of its layer's weight that each expert got [layers, experts], at most 1; 2 more for a flagged one."""
+    preference = trace.load()
+    for layer, expert in flagged:
+        preference[trace.place(layer), expert] += 2
+    return preference
 
 
 def _means(values: npt.NDArray[np.float32], trace: TokenTrace) -> npt.NDArray[np.float32]:
