@@ -115,7 +115,7 @@ def strip(asked: Asked, shading: Shading) -> Component:
             html.H3("Answer"),
             html.Div(answered, className=f"pg-tokens{purple}") if answered else html.P("(empty)", className="dim"),
             html.P(
-                f"The bar under a token is the share of its weight that {shading.name} got, {where}. "
+                f"The bar under a token is the share of its weight that {_inside(shading.name)} got, {where}. "
                 "Pale tokens belong to the chat template.",
                 className="dim small",
             ),
@@ -126,6 +126,11 @@ def strip(asked: Asked, shading: Shading) -> Component:
         ],
         className="stack",
     )
+
+
+def _inside(name: str) -> str:
+    """A shading's name within a sentence; an expert's stays "L2·E5"."""
+    return name if name.startswith("L") else name[0].lower() + name[1:]
 
 
 def _chip(text: str, part: str, share: float) -> Component:
@@ -141,9 +146,9 @@ def _chip(text: str, part: str, share: float) -> Component:
 
 
 def _table(rows: Sequence[tuple[str, str, float]], name: str) -> Component:
-    columns = [Column("Token"), Column("Part"), Column(f"Share of {name}", numeric=True)]
+    columns = [Column("Token"), Column("Part"), Column(f"Share of {_inside(name)}", numeric=True)]
     cells = [
         [html.Code(visible(text) if text else "…", className="token"), part, formats.percent(share)]
         for text, part, share in rows
     ]
-    return plain_table(columns, cells, f"Share of each token's weight that {name} got")
+    return plain_table(columns, cells, f"Share of each token's weight that {_inside(name)} got")
