@@ -37,6 +37,12 @@ QUANTITIES: Mapping[str, Quantity] = {
         "How many times as often the expert is selected as it would be if all experts were used evenly.",
         "lift = f · E / k; 1 is even use",
     ),
+    "token_mass": Quantity(
+        "Refusal-relevant mass",
+        "How much of the weight that a token was routed with went to the flagged experts, in one layer or over all MoE "
+        "layers. It says where they were applied, not what they did there.",
+        "mean over layers of Σ |g| of the flagged experts / Σ |g|; at most (layers with one) / L over all layers",
+    ),
     "difference": Quantity(
         "Harmful − benign",
         "Selection frequency on harmful prompts less that on benign ones, within the chosen group.",

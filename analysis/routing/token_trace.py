@@ -6,6 +6,7 @@ Selections and weights are what passed the seam. No torch here.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -58,13 +59,13 @@ class TokenTrace:
                 f"{self.weights.shape}, {len(self.special)} marks and {len(self.parts)} parts"
             )
 
-    @property
+    @cached_property
     def routed(self) -> npt.NDArray[np.bool_]:
         """[tokens]: False for a token that was generated but never fed back to the model."""
         routed: npt.NDArray[np.bool_] = (self.ids != NO_EXPERT).any((0, 2))
         return routed
 
-    @property
+    @cached_property
     def shares(self) -> npt.NDArray[np.float32]:
         """`weights` over their sum in the token's layer, [layers, tokens, k]: 1 in all, 0 where every weight is 0.
 
@@ -113,15 +114,23 @@ class TokenTrace:
         """The experts that worked on a token, those with the largest share of their layer's weight first: of one layer,
         or of all.
         """
-        places = range(len(self.layers)) if layer is None else [self.place(layer)]
-        shares = self.shares[:, token]
-        found = [
-            Routed(self.layers[p], int(i), float(weight), float(share))
-            for p in places
-            for i, weight, share in zip(self.ids[p, token], self.weights[p, token], shares[p], strict=True)
-            if i != NO_EXPERT
+        return self.tops(layer, most)[token]
+
+    def tops(self, layer: int | None = None, most: int = 8) -> list[list[Routed]]:
+        """`top` of every token."""
+        places = np.arange(len(self.layers)) if layer is None else np.array([self.place(layer)])
+        chosen = (array[places].transpose(1, 0, 2) for array in (self.ids, self.weights, self.shares))
+        ids, weights, shares = (array.reshape(len(self.tokens), -1) for array in chosen)
+        layers = np.array(self.layers)[places].repeat(self.ids.shape[-1])
+        order = np.argsort(-np.where(ids == NO_EXPERT, -1, shares), axis=1, kind="stable")[:, :most]
+        return [
+            [
+                Routed(int(layers[cell]), int(ids[t, cell]), float(weights[t, cell]), float(shares[t, cell]))
+                for cell in row
+                if ids[t, cell] != NO_EXPERT
+            ]
+            for t, row in enumerate(order)
         ]
-        return sorted(found, key=lambda one: -one.share)[:most]
 
     def place(self, layer: int) -> int:
         """The layer's place among the MoE layers. Raises InputError for one that is none."""

@@ -14,6 +14,7 @@ from app.figures.effect import effect_against_null
 from app.figures.explained import explained_scatter
 from app.figures.heatmap import heatmap
 from app.figures.intervals import interval_dots
+from app.figures.token_profile import token_profile
 from app.figures.topic_matrix import topic_matrix
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "lift_bars",
     "profile",
     "ratio_by_layer",
+    "token_profile",
     "topic_matrix",
 ]

@@ -18,6 +18,7 @@ from app.pages import (
     run_frame,
     run_home,
     runs,
+    tokens,
     topics,
     tuning,
 )
@@ -32,6 +33,7 @@ PAGES: Sequence[Page] = (
     topics.PAGE,
     expert.PAGE,
     experts.PAGE,
+    tokens.PAGE,
     interventions.PAGE,
     tuning.PAGE,
     report.PAGE,
@@ -52,6 +54,7 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     experts.register,
     expert.register,
     topics.register,
+    tokens.register,
     judges.register,
     playground.register,
 )

@@ -23,6 +23,7 @@ TABS = {
     "routing": "Routing",
     "topics": "Topics",
     "experts": "Experts",
+    "tokens": "Tokens",
     "interventions": "Interventions",
     "report": "Report",
 }

@@ -19,6 +19,7 @@ from backend.api import (
     prompt_sets,
     results,
     runs,
+    tokens,
 )
 from backend.api.schemas import ErrorEnvelope
 
@@ -31,7 +32,7 @@ def add_routes(server: FastAPI) -> None:
     catch-all would otherwise greet with a page."""
     for resource in (health, metrics):
         server.include_router(resource.router)
-    for resource in (prompt_sets, models, runs, events, results, documents, adapters, judges, playground):
+    for resource in (prompt_sets, models, runs, events, results, tokens, documents, adapters, judges, playground):
         server.include_router(resource.router, responses=_ERRORS)
     server.include_router(docs.router)
     server.mount("/api/docs/files", docs.files())

@@ -189,6 +189,23 @@ class AnswerOut(BaseModel):
     second_label: str | None = None
 
 
+class TokensOut(BaseModel):
+    """One prompt and its answer, token by token.
+
+    `tokens` is null unless asked for, and single ones are where the server hides their text. `ids` and `weights` are
+    [layers][tokens][k], null where nothing was selected.
+    """
+
+    prompt_id: str
+    layers: list[int]
+    experts: int
+    parts: list[Literal["template", "prompt", "boundary", "response"]]
+    special: list[bool]
+    ids: list[list[list[int | None]]]
+    weights: list[list[list[float | None]]]
+    tokens: list[str | None] | None
+
+
 class NewLabel(Body):
     """What a person calls one answer of a run; a null label takes it back."""
 

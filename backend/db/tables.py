@@ -227,6 +227,16 @@ class OutcomeRow(Base):
     second_label: Mapped[str | None] = mapped_column(String(16))
 
 
+class TokenTraceRow(Base):
+    """Where the tokens of one prompt and its answer were routed (`TokenTrace`, zstd). A run may have kept a sample."""
+
+    __tablename__ = "token_traces"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    prompt_id: Mapped[str] = mapped_column(primary_key=True)
+    trace: Mapped[bytes]
+
+
 class HumanLabelRow(Base):
     """What a person called one answer: of a run (`run_id` and `position` of its outcome), or of an imported file.
 

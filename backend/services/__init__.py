@@ -20,6 +20,7 @@ from analysis.outcomes.judges import configure_endpoints
 from analysis.prompts import Prompt, PromptSet
 from analysis.result import Answer
 from analysis.routing.coactivation import Partner
+from analysis.routing.token_trace import NO_EXPERT, Routed, TokenTrace
 from analysis.routing.vocabulary import TokenUse
 from backend.db import Database, migrate
 from backend.services.adapters import Adapters
@@ -55,12 +56,15 @@ from backend.services.records import (
     RunStatus,
     TopicDistances,
     TopicUse,
+    TracedPrompt,
     WindowUse,
 )
 from backend.services.resolution import Resolution, resolution
 from backend.services.results import Results
 from backend.services.runs import Runs
 from backend.services.stress import Permits
+from backend.services.token_texts import hidden_parts, readable_texts
+from backend.services.token_views import TokenView, expert_choices, expert_view, mass_view, partner, stand_ins
 from backend.services.workers import Workers
 from backend.settings import Settings
 
@@ -124,6 +128,7 @@ def open_services(settings: Settings) -> Services:
 
 __all__ = [
     "ENDED",
+    "NO_EXPERT",
     "Adapters",
     "Answer",
     "Asked",
@@ -166,6 +171,7 @@ __all__ = [
     "Resolution",
     "Results",
     "ReviewItem",
+    "Routed",
     "RunDocument",
     "RunEvent",
     "RunInfo",
@@ -175,13 +181,23 @@ __all__ = [
     "Services",
     "Settings",
     "Taken",
+    "TokenTrace",
     "TokenUse",
+    "TokenView",
     "TooLargeError",
     "TopicDistances",
     "TopicUse",
+    "TracedPrompt",
     "Waiting",
     "WindowUse",
     "Workers",
+    "expert_choices",
+    "expert_view",
+    "hidden_parts",
+    "mass_view",
     "open_services",
+    "partner",
+    "readable_texts",
     "resolution",
+    "stand_ins",
 ]

@@ -200,6 +200,17 @@ class PromptUse:
 
 
 @dataclass(frozen=True)
+class TracedPrompt:
+    """A prompt whose single tokens a run has kept; its text is elsewhere."""
+
+    prompt_id: str
+    topic: str | None
+    label: str | None
+    pair_id: str | None
+    group: str
+
+
+@dataclass(frozen=True)
 class Pairs:
     """How the experts of one layer work together over the prompts' tokens in one window.
 

@@ -14,13 +14,15 @@ from analysis.errors import ConflictError, ExpertScopeError, InputError, NotFoun
 from analysis.result import Answer, PromptCounts
 from analysis.routing.coactivation import PAIR_WINDOWS
 from analysis.routing.table import RoutingTable
+from analysis.routing.token_trace import TokenTrace
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunResultRow, RunRow
 from backend.reports import experts_csv, render_html
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
-from backend.services.records import ExpertView, Heatmap, Pairs, PromptUse, TopicDistances
+from backend.services.records import ExpertView, Heatmap, Pairs, PromptUse, TopicDistances, TracedPrompt
 from backend.services.run_rows import find
 from backend.services.stored_result import show_answer, unpack_report
+from backend.services.stored_tokens import token_trace, traced_prompts
 
 UNITS = {
     "frequency": "share of tokens that select the expert",
@@ -162,6 +164,20 @@ class Results:
         with self._database.read() as session:
             _result(session, run_id)
             return [show_answer(row) for row in session.scalars(query)]
+
+    def traced_prompts(self, run_id: str) -> list[TracedPrompt]:
+        """The prompts whose single tokens the run has kept, in the order of their set; none for an older run."""
+        with self._database.read() as session:
+            _result(session, run_id)
+            return traced_prompts(session, find(session, run_id))
+
+    def tokens(self, run_id: str, prompt_id: str) -> TokenTrace:
+        """Where every token of a prompt and its answer was routed. Raises NotFoundError, which says why and what to do,
+        for a prompt outside of what the run has kept.
+        """
+        with self._database.read() as session:
+            _result(session, run_id)
+            return token_trace(session, find(session, run_id), prompt_id)
 
     def experts_csv(self, run_id: str) -> str:
         return experts_csv(self.report(run_id))

@@ -14,7 +14,7 @@ from analysis.result import Answer, AuditResult, PromptCounts
 from analysis.routing.coactivation import PAIR_WINDOWS, Coactivation
 from analysis.routing.sparse import SparseCounts
 from analysis.routing.table import WINDOWS, RoutingTable
-from analysis.routing.token_trace import TokenTrace
+from analysis.routing.token_trace import NO_EXPERT, TokenTrace
 from analysis.routing.vocabulary import TopTokens, Vocabulary
 
 BASE_URL = "http://127.0.0.1:8000"
@@ -120,7 +120,28 @@ def make_result(prompts: PromptSet | None = None, *, seed: int = 0, flagged: tup
     counted = make_counts(prompts, seed)
     table = make_table(prompts, counted)
     report = make_report(prompts, table, flagged, np.random.default_rng(seed))
-    return AuditResult(report, report["certificate"], table, counted.counts, make_answers(prompts))
+    answers = make_answers(prompts)
+    return AuditResult(
+        report, report["certificate"], table, counted.counts, answers, make_tokens(prompts, answers, seed)
+    )
+
+
+def make_tokens(prompts: PromptSet, answers: tuple[Answer, ...], seed: int = 0) -> tuple[TokenTrace, ...]:
+    """A token a word, in a template of three; the answer was cut off, so its last token was not routed."""
+    said = {one.prompt_id: one.text for one in answers if one.variant == "base"}
+    random = np.random.default_rng(seed)
+    return tuple(_make_trace(p.id, p.text.split(" "), said[p.id].split(" "), random) for p in prompts)
+
+
+def _make_trace(prompt_id: str, asked: list[str], said: list[str], random: np.random.Generator) -> TokenTrace:
+    words = ["<user>", *(f" {word}" for word in asked), "<end>", "<assistant>", *(f" {word}" for word in said)]
+    parts = ["template", *["prompt"] * len(asked), "template", "boundary", *["response"] * len(said)]
+    shape = (len(LAYERS), len(words), TOP_K)
+    ids = random.random((*shape[:2], EXPERTS)).argsort(-1)[..., :TOP_K].astype(np.uint16)
+    weights = random.dirichlet(np.ones(TOP_K), shape[:2]).astype(np.float16)
+    ids[:, -1], weights[:, -1] = NO_EXPERT, 0
+    special = tuple(word.startswith("<") for word in words)
+    return TokenTrace(prompt_id, tuple(words), special, tuple(parts), LAYERS, EXPERTS, ids, weights)
 
 
 def make_answers(prompts: PromptSet) -> tuple[Answer, ...]:

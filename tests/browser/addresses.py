@@ -20,6 +20,7 @@ def every_page(product: Product) -> dict[str, str]:
         "topics": product.tab("/topics"),
         "experts": product.tab("/experts"),
         "expert": product.tab(f"/experts/{layer}/{expert}"),
+        "tokens": product.tab("/tokens"),
         "interventions": product.tab("/interventions"),
         "report": product.tab("/report"),
         "prompt sets": f"{product.url}/ui/prompt-sets",

@@ -240,12 +240,13 @@ def test_tokens_can_be_shaded_by_flagged_selected_and_busy_experts(services: Ser
     assert choices[2].experts == ((asked.answer.layers[busiest[0]], busiest[1]),)  # type: ignore[union-attr]
 
 
-def test_a_token_has_a_bar_as_long_as_its_share(services: Services, question: Question) -> None:
+def test_a_token_has_an_underline_as_tall_as_its_share(services: Services, question: Question) -> None:
     asked = services.playground.read(answer(services, question), texts=True)
     layer, expert = asked.answer.layers[0], int(asked.answer.tokens.ids[0, 1, 0])  # type: ignore[union-attr]
     shading = playground_routing.Shading("one", "one", ((layer, expert),))
     chips = playground_routing.strip(asked, shading).children[1].children  # type: ignore[union-attr]
-    # Each of k = 2 experts has weight 1/2, so a token that selected this one has half its weight there.
+    # Each of k = 2 experts has weight 1/2, so a token that selected this one has half its weight there: the most.
     assert chips[1].children == "repair"
-    assert chips[1].style == {"--share": "50.0%"}
+    assert chips[1].style == {"--w": "1.000"}
     assert chips[1].title == "50 %"
+    assert "the tallest is 50 %" in str(playground_routing.strip(asked, shading))
