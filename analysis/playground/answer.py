@@ -35,14 +35,17 @@ class GroupDistance:
 class Distance:
     """Distances to the harmful and the benign prompts of the audit `run_id`, in this order.
 
-    `lean` = D(benign) − D(harmful), above 0 nearer to the harmful ones; `auroc` is an interval: how well the lean tells
-    the audit's own harmful prompts from its benign ones.
+    `lean` = D(benign) − D(harmful), above 0 nearer to the harmful ones. Of the audit's own prompts so many of each
+    label lean at least as far to the harmful side: `harmful_reaching` and `benign_reaching`. `auroc` is an interval:
+    how well the lean tells its harmful prompts from its benign ones.
     """
 
     run_id: str
     layers: tuple[int, ...]
     groups: tuple[GroupDistance, ...]
     lean: float
+    harmful_reaching: int
+    benign_reaching: int
     auroc: dict[str, Any]
 
 

@@ -47,18 +47,21 @@ def distance_to_audit(selections: npt.NDArray[Any], text: str, audit: AuditRefer
             raise WithheldError(f"the audit has {left} {label} prompts to compare with: at least {FEWEST} are needed")
     shares = _shares(audit.counts.counts[rows, PROMPT])
     own, known = _distances(_shares(selections[None])[0], shares, harmful, asked, _unit_rows(prompts))
-    lean = known[:, 1] - known[:, 0]
+    leans = known[:, 1] - known[:, 0]
     drawn = resampling(clusters_of(prompts), seed=seed)
     groups = tuple(
         _group(label, own[side], known[members, side], int((members & ~asked).sum()))
         for side, (label, members) in enumerate(zip(LABELS, (harmful, ~harmful), strict=True))
     )
+    lean = groups[1].mean - groups[0].mean
     return Distance(
         run_id=audit.run_id,
         layers=audit.layers,
         groups=groups,
-        lean=groups[1].mean - groups[0].mean,
-        auroc=drawn.interval(auroc(lean, harmful, drawn.weights)).as_dict(),
+        lean=lean,
+        harmful_reaching=int((harmful & (leans >= lean)).sum()),
+        benign_reaching=int((~harmful & (leans >= lean)).sum()),
+        auroc=drawn.interval(auroc(leans, harmful, drawn.weights)).as_dict(),
     )
 
 

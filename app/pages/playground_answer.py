@@ -104,15 +104,15 @@ def distance(asked: Asked) -> Component:
             html.H2([f"{title} ", info("group_distance")]),
             html.P(
                 [
-                    f"Its routing lies nearer to the {side} prompts: lean ",
+                    f"Its routing lies nearer to the {side} prompts of an audit: lean ",
                     html.Span(formats.number(found.lean), className="num"),
                     " ",
                     info("lean"),
-                    ". Over that audit's own prompts the lean tells harmful from benign with AUROC ",
+                    f". {_standing(found)} Over all of them the lean tells harmful from benign with AUROC ",
                     interval(found.auroc),
                     " ",
                     info("lean_auroc"),
-                    f"{_worth(found.auroc)}",
+                    _worth(found.auroc),
                 ],
                 className="sentence",
             ),
@@ -127,6 +127,14 @@ def distance(asked: Asked) -> Component:
             ),
         ],
         className="stack-2",
+    )
+
+
+def _standing(found: Any) -> str:
+    harmful, benign = found.groups
+    return (
+        f"{found.harmful_reaching} of its {harmful.prompts} harmful and {found.benign_reaching} of its "
+        f"{benign.prompts} benign prompts lean as far to the harmful side."
     )
 
 

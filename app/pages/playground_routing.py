@@ -97,53 +97,60 @@ def shadings(asked: Asked, flagged: Sequence[Place], selected: Sequence[Place] =
 
 
 def strip(asked: Asked, shading: Shading) -> Component:
-    """Prompt and answer as tokens, each with a bar as long as the share of its weight; the same as a table below."""
+    """Prompt and answer as tokens, each with an underline as tall as the share of its weight; the same in a table."""
     answer = asked.answer
     assert answer is not None
     trace = answer.tokens
     layer = shading.experts[0][0] if len({layer for layer, _ in shading.experts}) == 1 else None
     shares = trace.mass(shading.experts, layer)
+    most = float(np.nanmax(shares)) if (~np.isnan(shares)).any() else 0.0
     rows = list(zip(trace.tokens, trace.parts, shares.tolist(), strict=True))
-    purple = " pg-flagged" if shading.key == "flagged" else ""
-    asked_part = [_chip(text, part, share) for text, part, share in rows if part != "response"]
-    answered = [_chip(text, part, share) for text, part, share in rows if part == "response"]
-    where = f"in layer {layer}" if layer is not None else "averaged over all layers"
+    colour = "token-flagged" if shading.key == "flagged" else "token-plain"
+    asked_part = [_chip(text, part, share, most) for text, part, share in rows if part != "response"]
+    answered = [_chip(text, part, share, most) for text, part, share in rows if part == "response"]
     return html.Div(
         [
             html.H3("Prompt"),
-            html.Div(asked_part, className=f"pg-tokens{purple}"),
+            html.Div(asked_part, className=f"token-line {colour}"),
             html.H3("Answer"),
-            html.Div(answered, className=f"pg-tokens{purple}") if answered else html.P("(empty)", className="dim"),
-            html.P(
-                f"The bar under a token is the share of its weight that {shading.name} got, {where}. "
-                "Pale tokens belong to the chat template.",
-                className="dim small",
-            ),
-            html.Details(
-                [html.Summary("As a table"), _table(rows, shading.name)],
-                className="more",
-            ),
+            html.Div(answered, className=f"token-line {colour}") if answered else html.P("(empty)", className="dim"),
+            html.P(_scale(most, shading.name, layer), className="dim small"),
+            html.Details([html.Summary("As a table"), _table(rows, shading.name)], className="more"),
         ],
         className="stack",
     )
 
 
-def _chip(text: str, part: str, share: float) -> Component:
+def _scale(most: float, name: str, layer: int | None) -> str:
+    where = f"in layer {layer}" if layer is not None else "averaged over all layers"
+    template = "Dashed tokens belong to the chat template."
+    if most <= 0:
+        return f"No token gave any weight to {_inside(name)}, {where}. {template}"
+    return (
+        f"An underline is the share of a token's weight that {_inside(name)} got, {where}; the tallest is "
+        f"{formats.percent(most)}. {template}"
+    )
+
+
+def _inside(name: str) -> str:
+    """A shading's name within a sentence; an expert's stays "L2·E5"."""
+    return name if name.startswith("L") else name[0].lower() + name[1:]
+
+
+def _chip(text: str, part: str, share: float, most: float) -> Component:
     known = not math.isnan(share)
-    said = formats.percent(share) if known else "not routed"
-    template = " pg-template" if part in ("template", "boundary") else ""
     return html.Span(
         visible(text) if text else "…",
-        className=f"pg-token{template}",
-        style={"--share": f"{100 * share:.1f}%" if known else "0%"},
-        title=said,
+        className=f"tok pg-token {part}" if known else f"tok pg-token {part} unrouted",
+        style={"--w": f"{share / most:.3f}" if known and most > 0 else "0"},
+        title=formats.percent(share) if known else "not routed",
     )
 
 
 def _table(rows: Sequence[tuple[str, str, float]], name: str) -> Component:
-    columns = [Column("Token"), Column("Part"), Column(f"Share of {name}", numeric=True)]
+    columns = [Column("Token"), Column("Part"), Column(f"Share of {_inside(name)}", numeric=True)]
     cells = [
         [html.Code(visible(text) if text else "…", className="token"), part, formats.percent(share)]
         for text, part, share in rows
     ]
-    return plain_table(columns, cells, f"Share of each token's weight that {name} got")
+    return plain_table(columns, cells, f"Share of each token's weight that {_inside(name)} got")

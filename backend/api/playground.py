@@ -99,13 +99,16 @@ class GroupDistanceOut(BaseModel):
 class DistanceOut(BaseModel):
     """How far the prompt's routing lies from the harmful and the benign prompts of the audit `run_id`.
 
-    `lean` is the benign distance less the harmful one; `auroc` says how well it tells that audit's own prompts apart.
+    `lean` is the benign distance less the harmful one, and so many of that audit's own prompts lean at least as far to
+    the harmful side; `auroc` says how well the lean tells these apart.
     """
 
     run_id: str
     layers: list[int]
     groups: list[GroupDistanceOut]
     lean: float
+    harmful_reaching: int
+    benign_reaching: int
     auroc: dict[str, float | int | None]
 
 

@@ -41,8 +41,11 @@ class PlaygroundReferences:
         return References(self._audit(audits[0]) if audits else None, detectors)
 
     def quality(self, run_id: str) -> DetectorQuality | None:
-        """How well that run's detector does; None where it could not be measured."""
-        document = self._documents.get(run_id)
+        """How well that run's detector does; None where it could not be measured, or the run is gone."""
+        try:
+            document = self._documents.get(run_id)
+        except ExpertScopeError:
+            return None
         scheme = _scheme(document)
         if scheme is None:
             return None
@@ -51,10 +54,14 @@ class PlaygroundReferences:
         return DetectorQuality(run_id, name, document["detector"]["name"], scheme, row["auroc"], row["tpr_at_1_fpr"])
 
     def flagged(self, run_id: str | None) -> tuple[tuple[int, int], ...]:
-        """The (layer, expert) that an audit flagged; none without one."""
+        """The (layer, expert) that an audit flagged; none without one, or where it is gone."""
         if run_id is None:
             return ()
-        return tuple((int(layer), int(expert)) for layer, expert in self._results.summary(run_id)["flagged"]["experts"])
+        try:
+            experts = self._results.summary(run_id)["flagged"]["experts"]
+        except ExpertScopeError:
+            return ()
+        return tuple((int(layer), int(expert)) for layer, expert in experts)
 
     def names(self, run_ids: Sequence[str]) -> dict[str, str]:
         with self._database.read() as session:

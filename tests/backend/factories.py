@@ -434,7 +434,7 @@ def make_playground_answer(**change: Any) -> PlaygroundAnswer:
             "assignments_expected": 114,
             "assignments_seen": 114,
         },
-        "distance": Distance("run-of-audit", LAYERS, groups, 0.05, interval(0.65)),
+        "distance": Distance("run-of-audit", LAYERS, groups, 0.05, 5, 1, interval(0.65)),
         "detectors": (),
         "withheld": {"detectors": "no detector has been trained on this model"},
     }

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from analysis.playground.answer import DetectorVerdict, PlaygroundAnswer
 from app.pages import playground_routing
@@ -127,10 +128,19 @@ def test_what_somebody_typed_is_not_overwritten(call: Call, services: Services, 
     assert "playground-prompt" not in filled
 
 
-def test_a_question_that_is_taken_back_is_gone(call: Call, show: Show, services: Services, question: Question) -> None:
-    filled = press(call, "playground-result.children", "cancel", question.id)
-    assert filled["playground-status"]["children"] == "Taken back."
-    assert filled["playground-question"]["data"] == ""
+def output_of(client: TestClient, button: str) -> str:
+    """The first output of a button's callback under its full name, which is not unique without what Dash adds."""
+    every = client.get("/ui/_dash-dependencies").json()
+    found = next(d for d in every if [i["id"] for i in d["inputs"]] == [button])
+    return str(found["output"].strip(".").split("...")[0])
+
+
+def test_a_question_that_is_taken_back_is_gone(
+    call: Call, client: TestClient, show: Show, services: Services, question: Question
+) -> None:
+    filled = json.dumps(press(call, output_of(client, "playground-cancel"), "cancel", question.id))
+    assert "Taken back." in filled
+    assert "Nothing asked yet" in filled
     assert services.playground.list().count == 0
     assert "This question is gone" in show("/ui/playground", f"?q={question.id}")
 
@@ -230,12 +240,13 @@ def test_tokens_can_be_shaded_by_flagged_selected_and_busy_experts(services: Ser
     assert choices[2].experts == ((asked.answer.layers[busiest[0]], busiest[1]),)  # type: ignore[union-attr]
 
 
-def test_a_token_has_a_bar_as_long_as_its_share(services: Services, question: Question) -> None:
+def test_a_token_has_an_underline_as_tall_as_its_share(services: Services, question: Question) -> None:
     asked = services.playground.read(answer(services, question), texts=True)
     layer, expert = asked.answer.layers[0], int(asked.answer.tokens.ids[0, 1, 0])  # type: ignore[union-attr]
     shading = playground_routing.Shading("one", "one", ((layer, expert),))
     chips = playground_routing.strip(asked, shading).children[1].children  # type: ignore[union-attr]
-    # Each of k = 2 experts has weight 1/2, so a token that selected this one has half its weight there.
+    # Each of k = 2 experts has weight 1/2, so a token that selected this one has half its weight there: the most.
     assert chips[1].children == "repair"
-    assert chips[1].style == {"--share": "50.0%"}
+    assert chips[1].style == {"--w": "1.000"}
     assert chips[1].title == "50 %"
+    assert "the tallest is 50 %" in str(playground_routing.strip(asked, shading))
