@@ -121,7 +121,8 @@ def _divergence(a: Cells, b: Cells) -> Cells:
 
     middle = (a + b) / 2
     nats: Cells = (rel_entr(a, middle) + rel_entr(b, middle)).sum(1) / 2
-    return np.clip(nats / np.log(2), 0, 1)
+    bits: Cells = np.clip(nats / np.log(2), 0, 1)
+    return bits
 
 
 def _per_layer(a: Report, b: Report, frequency: tuple[Cells, Cells], divergence: Cells) -> tuple[LayerChange, ...]:

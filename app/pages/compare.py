@@ -45,7 +45,7 @@ def show(services: Services, visit: Visit) -> View:
 PAGE = Page("/compare", show)
 
 
-def _page(services: Services, pair: Pair, query: Mapping[str, str]) -> list[Component]:
+def _page(services: Services, pair: Pair, query: Mapping[str, str]) -> list[Component | None]:
     if pair.a is None or pair.b is None:
         return [html.H1("Compare two audits"), *_chooser(services, pair), _empty(services, pair)]
     try:
@@ -68,7 +68,7 @@ def _page(services: Services, pair: Pair, query: Mapping[str, str]) -> list[Comp
     ]
 
 
-def _chooser(services: Services, pair: Pair) -> list[Component]:
+def _chooser(services: Services, pair: Pair) -> list[Component | None]:
     """Two searchable lists of finished audits, and a link that swaps them."""
     offered = services.runs.list(status="done", kind="audit", limit=MOST).items
     known = {run.id for run in offered}

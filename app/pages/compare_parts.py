@@ -53,10 +53,8 @@ def what_changed(found: Comparison) -> Component:
 
 def headers(document: Document, runs: Sequence[RunInfo], certificates: Sequence[Document]) -> Component:
     """What differs, then the two runs themselves."""
-    cards = html.Div(
-        [_header(side, document[side], *of) for side, *of in zip("ab", runs, certificates, strict=True)],
-        className="halves",
-    )
+    both = zip("ab", runs, certificates, strict=True)
+    cards = html.Div([_header(side, document[side], run, proof) for side, run, proof in both], className="halves")
     caveats = html.Ul([html.Li(text) for text in document["caveats"]], className="warnings")
     return html.Section(
         [html.H2("What differs between them"), _differs(document), caveats if document["caveats"] else None, cards],
