@@ -23,6 +23,8 @@ def every_page(product: Product) -> dict[str, str]:
         "interventions": product.tab("/interventions"),
         "report": product.tab("/report"),
         "prompt sets": f"{product.url}/ui/prompt-sets",
+        "import prompts": f"{product.url}/ui/prompt-sets/import",
+        "model": f"{product.url}/ui/models/{product.run['model']['id']}",
         "prompt set": f"{product.url}/ui/prompt-sets/{prompts}",
         "models": f"{product.url}/ui/models",
         "judges": f"{product.url}/ui/judges",
