@@ -52,7 +52,7 @@ def show(services: Services, visit: Visit) -> View:
                         [
                             html.H2("What will be stored"),
                             html.Div(parts.nothing_yet(), id="import-summary", **aria(live="polite")),
-                            dmc.TextInput(id="import-name", label="Name", placeholder="The file's", maxLength=200),
+                            dmc.TextInput(id="import-name", label="Name", placeholder="The file's"),
                             html.Button(
                                 "Import", id="import-go", type="button", className="button primary wide", disabled=True
                             ),

@@ -151,7 +151,8 @@ def alike(found: ImportPreview) -> Component:
     if not repeats.groups:
         return html.P("No prompt of the file says the same as another.", className="dim", id="import-repeats")
     counts = (
-        f"{formats.plural(repeats.normalised, 'row')} say the same as an earlier one, "
+        f"{formats.plural(repeats.normalised, 'row')} {'says' if repeats.normalised == 1 else 'say'} the same as an "
+        "earlier one, "
         f"{formats.count(repeats.exact)} of them letter by letter; "
         f"{formats.plural(repeats.conflicts, 'prompt')} under different labels."
     )

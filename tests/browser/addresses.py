@@ -24,6 +24,8 @@ def every_page(product: Product) -> dict[str, str]:
         "interventions": product.tab("/interventions"),
         "report": product.tab("/report"),
         "prompt sets": f"{product.url}/ui/prompt-sets",
+        "import prompts": f"{product.url}/ui/prompt-sets/import",
+        "model": f"{product.url}/ui/models/{product.run['model']['id']}",
         "prompt set": f"{product.url}/ui/prompt-sets/{prompts}",
         "models": f"{product.url}/ui/models",
         "compare": f"{product.url}/ui/compare?a={product.run['id']}&b={product.second_audit['id']}",

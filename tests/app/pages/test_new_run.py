@@ -100,7 +100,7 @@ def test_the_summary_says_what_can_be_resolved_at_that_size(call: Call, model: M
     assert "± 12 points at 60 harmful prompts" in shown("quick")
     few = shown("standard", topics=3)
     assert "± 6 points at 270 harmful prompts" in few
-    assert "much alike" not in few
+    assert "where a topic's prompts are much alike" not in few
     assert "Fewer than 5 topics: no intervals over topics" in few
 
 
