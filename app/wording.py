@@ -9,6 +9,7 @@ from typing import Any
 
 from app import formats
 from app.quantities import QUANTITIES
+from backend import services
 
 Report = Mapping[str, Any]
 
@@ -132,6 +133,11 @@ def verdict(sentence: str, caveats: Sequence[str] = ()) -> Verdict:
     sentence = sentence.removesuffix(" ".join(caveats)).rstrip()
     finding, _, basis = sentence.partition("; ")
     return Verdict(finding.rstrip("."), basis[:1].upper() + basis[1:], tuple(caveats))
+
+
+def routing_finding(report: Report) -> str:
+    """What the topic ratio ρ says, in a few words, as the report's own documents say it."""
+    return services.routing_finding(report)
 
 
 def confounded(report: Report) -> bool:
