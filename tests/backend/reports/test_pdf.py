@@ -1,7 +1,7 @@
 """report.pdf: bounded, tagged, and made from nothing but what it is given."""
 
 import builtins
-import re
+import functools
 import socket
 from typing import Any
 
@@ -21,9 +21,19 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def rendered() -> bytes:
+def pages() -> Any:
+    """The small report, laid out."""
     result = make_result()
-    return render_pdf(result.report, result.routing).content
+    return pdf_module._lay_out(result.report, result.routing)
+
+
+@pytest.fixture(scope="module")
+def rendered(pages: Any) -> bytes:
+    """The same as a file, with its objects left readable."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pdf_module, "_lay_out", lambda *_, **__: pages)
+        patched.setattr(pages, "write_pdf", functools.partial(pages.write_pdf, uncompressed_pdf=True), raising=False)
+        return render_pdf(make_result().report, make_result().routing).content
 
 
 @pytest.fixture
@@ -49,9 +59,7 @@ def test_it_is_a_tagged_pdf_in_english_with_the_finding_as_its_title(rendered: b
     assert b"2 experts carry refusal" in rendered
 
 
-def test_it_has_bookmarks_and_a_summary_page_before_everything_else() -> None:
-    result = make_result()
-    pages = pdf_module._lay_out(result.report, result.routing)
+def test_it_has_bookmarks_and_a_summary_page_before_everything_else(pages: Any) -> None:
     assert pdf_module._first_section(pages) == 1
     names = [name for name, *_ in pages.make_bookmark_tree()[0][2]] or [name for name, *_ in pages.make_bookmark_tree()]
     assert {"Headline numbers", "Flagged experts", "How it was made"} <= {*names}
@@ -70,11 +78,9 @@ def test_hostile_names_load_nothing_and_change_nothing(offline: list[Any]) -> No
     result.report["model"] |= {"ref": HOSTILE, "revision": HOSTILE}
     result.report["prompts"] |= {"name": HOSTILE, "topics": [HOSTILE]}
     result.report["verdict"]["power"] = HOSTILE
-    content = render_pdf(result.report, result.routing).content
+    laid_out = pdf_module._lay_out(result.report, result.routing)
     assert offline == []
-    assert {tuple(map(float, box)) for box in re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", content)} == {
-        (595.275591, 841.889764)
-    }
+    assert {(round(page.width), round(page.height)) for page in laid_out.pages} == {(794, 1123)}, "A4 at 96 dpi"
 
 
 def test_a_template_that_asked_for_a_file_would_get_none(offline: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,16 +91,14 @@ def test_a_template_that_asked_for_a_file_would_get_none(offline: list[Any], mon
     assert offline == []
 
 
-def test_thousands_of_experts_and_topics_take_no_more_pages() -> None:
-    small = make_result()
+def test_thousands_of_experts_and_topics_take_no_more_pages(pages: Any) -> None:
     large = make_result()
     row = next(one for one in large.report["experts"] if not one["flagged"])
     large.report["experts"] += [{**row, "rank": rank} for rank in range(25, 48_129)]
     large.report["prompts"]["topics"] = [f"topic {number}" for number in range(5_000)]
     large.report["verdict"]["power"] = "looked " * 20_000
-    few = pdf_module._lay_out(small.report, small.routing).pages
     many = pdf_module._lay_out(large.report, large.routing, dense=True).pages
-    assert len(many) <= len(few) + 3
+    assert len(many) <= len(pages.pages) + 3
 
 
 def test_a_machine_without_pango_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
