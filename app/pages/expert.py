@@ -89,9 +89,8 @@ def _select(row: Mapping[str, Any]) -> Component:
     pressed = aria(
         pressed="false", label=f"Select {formats.place(row['layer'], row['expert'])} in every view of this run"
     )
-    return html.Button(
-        "Select", type="button", className="button quiet", **{"data-select": f"expert:{place}"}, **pressed
-    )
+    does: dict[str, Any] = {"data-select": f"expert:{place}"}
+    return html.Button("Select", type="button", className="button quiet", **does, **pressed)
 
 
 def _neighbours(finished: Finished, table: ExpertTable, row: Mapping[str, Any]) -> Component:
