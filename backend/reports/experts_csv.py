@@ -14,7 +14,7 @@ def experts_csv(report: Mapping[str, Any]) -> str:
     experts = report["experts"]
     criteria = list(dict.fromkeys(name for expert in experts for name in expert["scores"]))
     details = list(dict.fromkeys(name for expert in experts for name in expert.get("details", {})))
-    rows = [_row(expert, criteria, details) for expert in experts]
+    rows = (_row(expert, criteria, details) for expert in experts)  # 48,000 of them are not kept at once
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_columns(criteria, details))

@@ -20,7 +20,7 @@ from analysis.statistics import RankAgreement, rank_agreement
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunLayerRow, RunResultRow, RunRow
 from backend.reports import experts_csv, render_html
-from backend.services.expert_table import ExpertTable
+from backend.services.expert_table import ExpertRows, ExpertTable
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
 from backend.services.experts_page import ExpertsPage, Filters, Order, select_rows
 from backend.services.layer_counts import LayerCounts
@@ -242,11 +242,15 @@ class Results:
             return [show_answer(row) for row in session.scalars(query)]
 
     def experts_csv(self, run_id: str) -> str:
-        return experts_csv(self.report(run_id))
+        return experts_csv(self._readable(run_id))
 
     def report_html(self, run_id: str) -> str:
         """The report as one self-contained page."""
-        return render_html(self.report(run_id), self._table(run_id))
+        return render_html(self._readable(run_id), self._table(run_id))
+
+    def _readable(self, run_id: str) -> dict[str, Any]:
+        """The report for renderers: its experts are unpacked as they are read, and not kept."""
+        return {**self._report(run_id), EXPERTS: ExpertRows(self._experts(run_id))}
 
     def _read_report(self, run_id: str) -> dict[str, Any]:
         """With None where the experts belong."""
