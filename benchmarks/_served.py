@@ -15,7 +15,11 @@ from typing import Any
 import httpx
 
 _PATIENCE = 400
-_PROGRAM = "import sys, uvicorn; from app.server import build; uvicorn.run(build(), port=int(sys.argv[1]), log_level='warning')"
+_PROGRAM = """
+import sys, uvicorn
+from app.server import build
+uvicorn.run(build(), port=int(sys.argv[1]), log_level="warning")
+"""
 
 
 @dataclass(frozen=True)

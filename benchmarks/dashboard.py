@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def template(folder: Path) -> dict[str, Any]:
     """The report of a real audit, made once."""
     kept = folder / "template.json"
     if not kept.exists():
-        from analysis import PRESETS, audit, load_model
+        from analysis.audit import PRESETS, audit
+        from analysis.models import load_model
         from analysis.prompts import load_prompts
 
         report = audit(load_model("organism:planted"), load_prompts("builtin:organism"), PRESETS["quick"]).report
@@ -91,7 +93,7 @@ def heatmaps(served: Served, run: str, calls: int) -> Row:
         }
         return served.call("routing-heatmap.figure", values, "routing-quantity.value")
 
-    return timed("heatmap", served, [lambda c=choice: draw(*c) for choice in choices], limit=60)
+    return timed("heatmap", served, [partial(draw, *choice) for choice in choices], limit=60)
 
 
 def fetch(served: Served, run: str, topic: str | None = None, **request: Any) -> Call:
@@ -121,26 +123,26 @@ def tables(served: Served, run: str, size: Size, calls: int) -> list[Row]:
     def sort(at: int) -> list[dict[str, str]]:
         return [{"colId": columns[at % len(columns)], "sort": ("asc", "desc")[at % 2]}]
 
-    def block(at: int) -> dict[str, int]:
+    def block(at: int) -> dict[str, Any]:
         return {"startRow": starts[at], "endRow": starts[at] + 100}
 
     numbers = range(calls + 1)
     by_filter = [{"filterModel": filters[at % len(filters)], "sortModel": sort(at)} for at in numbers]
     return [
-        timed("experts, scrolled", served, [lambda at=at: fetch(served, run, **block(at)) for at in numbers], 150),
+        timed("experts, scrolled", served, [partial(fetch, served, run, **block(at)) for at in numbers], 150),
         timed(
             "experts, sorted",
             served,
-            [lambda at=at: fetch(served, run, **block(at), sortModel=sort(at)) for at in numbers],
+            [partial(fetch, served, run, **block(at), sortModel=sort(at)) for at in numbers],
             150,
         ),
-        timed("experts, filtered", served, [lambda one=one: fetch(served, run, **one) for one in by_filter], 150),
+        timed("experts, filtered", served, [partial(fetch, served, run, **one) for one in by_filter], 150),
         timed(
             "experts, lift of a topic",
             served,
             [
-                lambda at=at: fetch(
-                    served, run, TOPICS[at % len(TOPICS)], sortModel=[{"colId": "lift_topic", "sort": "desc"}]
+                partial(
+                    fetch, served, run, TOPICS[at % len(TOPICS)], sortModel=[{"colId": "lift_topic", "sort": "desc"}]
                 )
                 for at in numbers
             ],
@@ -157,7 +159,7 @@ def pages(served: Served, run: str) -> list[Row]:
         values = {"visit.data": {"pathname": f"/ui/runs/{run}{view}", "search": ""}}
         return served.call("content.children", values, "visit.data")
 
-    return [timed(f"page {view or '/'}", served, [lambda v=view: open_page(v)] * 4) for view in views]
+    return [timed(f"page {view or '/'}", served, [partial(open_page, view)] * 4) for view in views]
 
 
 def in_browser(path: str, folder: Path, run: str, size: Size) -> list[Row]:
@@ -171,9 +173,9 @@ def in_browser(path: str, folder: Path, run: str, size: Size) -> list[Row]:
                 address = f"{served.url}/ui/runs/{run}{view}"
                 cold, transfers = first_usable(browser, address, READY[view])
                 warm = [first_usable(browser, address, READY[view])[0] for _ in range(3)]
-            times = np.percentile(np.array(warm) * 1e3, (50, 95))
-            row = Row(f"first load {view}", 3, cold * 1e3, *map(float, times), None, transfers.total / MEGABYTE, 2000)
-            found.append(row)
+            p50, p95 = (float(value) * 1e3 for value in np.percentile(warm, (50, 95)))
+            whole = transfers.total / MEGABYTE
+            found.append(Row(f"first load {view}", len(warm), cold * 1e3, p50, p95, None, whole, 2000))
         with serving(folder) as served:
             blocks = [int(at) for at in np.random.default_rng(1).integers(0, size.layers * size.experts, 24)]
             seen = tour(browser, f"{served.url}/ui/runs/{run}", "/experts/32/404", blocks)
@@ -181,10 +183,8 @@ def in_browser(path: str, folder: Path, run: str, size: Size) -> list[Row]:
     found += [_seconds(f"view {view} after the first load", [seconds], None) for view, seconds in seen.views.items()]
     found.append(_seconds("browser, scroll to rows shown", seen.scrolls, 150))
     found.append(_seconds("browser, typed filter to rows shown", seen.filters, 150))
-    return [
-        *found,
-        Row("largest transfer after the first load", len(seen.transfers.sizes), *[0.0] * 3, None, largest, None),
-    ]
+    last = "largest of all transfers after the first"
+    return [*found, Row(last, len(seen.transfers.sizes), 0.0, 0.0, 0.0, None, largest, None)]
 
 
 def _seconds(what: str, seconds: Sequence[float], limit: float | None) -> Row:

@@ -20,6 +20,8 @@ _FILTER = {"filter": "agNumberColumnFilter", **_AT_ONCE}
 NUMBER = {**_FILTER, "type": "rightAligned"}
 SHARE = {"valueFormatter": {"function": "share(params.value)"}}
 TOPIC_LIFT = "lift_topic"
+_RIGHT = "ag-right-aligned-header"
+"""A class of one's own takes the place of the one that the type of a column gives its header."""
 _MANY = 200
 """Experts, from whom on the table scrolls inside the page."""
 Column = dict[str, Any]
@@ -33,8 +35,22 @@ def columns(run_id: str, table: ExpertTable, criteria: Sequence[str], topic: str
         *_evidence(),
         *lift,
         *(_criterion(table, name) for name in criteria),
-        {"field": "harmful", "headerName": "f harmful", **NUMBER, **SHARE, "width": 108, "headerClass": "harmful"},
-        {"field": "benign", "headerName": "f benign", **NUMBER, **SHARE, "width": 104, "headerClass": "benign"},
+        {
+            "field": "harmful",
+            "headerName": "f harmful",
+            **NUMBER,
+            **SHARE,
+            "width": 108,
+            "headerClass": f"{_RIGHT} harmful",
+        },
+        {
+            "field": "benign",
+            "headerName": "f benign",
+            **NUMBER,
+            **SHARE,
+            "width": 104,
+            "headerClass": f"{_RIGHT} benign",
+        },
     ]
     field, _, direction = sort.partition(".")
     return [
@@ -72,7 +88,7 @@ def _topic_lift(topic: str) -> Column:
         **NUMBER,
         **times,
         "width": 132,
-        "headerClass": "topic",
+        "headerClass": f"{_RIGHT} topic",
     }
 
 

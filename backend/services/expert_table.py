@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +83,11 @@ class ExpertTable:
         found = [row for block in self.blocks[first:last] for row in json.loads(b"[" + _text(block) + b"]")]
         return found[start - first * BLOCK : end - first * BLOCK]
 
+    def __iter__(self) -> Iterator[Row]:
+        """Every row, unpacked block by block."""
+        for start in range(0, len(self), BLOCK):
+            yield from self.rows(start, start + BLOCK)
+
     def row(self, index: int) -> Row:
         return self.rows(index, index + 1)[0]
 
@@ -131,6 +136,31 @@ class ExpertTable:
         rows, ends = arrays.pop("__rows__").tobytes(), np.cumsum(arrays.pop("__sizes__")).tolist()
         blocks = [rows[start:end] for start, end in zip([0, *ends], ends, strict=False)]
         return cls(arrays, tuple(meta["criteria"]), tuple(blocks))
+
+
+class ExpertRows(Sequence[Row]):
+    """The rows of a table as a report's `experts` for readers that go through them once: nothing stays unpacked."""
+
+    def __init__(self, table: ExpertTable) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._table)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Row]: ...
+    def __getitem__(self, place: int | slice) -> Row | list[Row]:
+        places = range(len(self))[place]
+        if isinstance(places, int):
+            return self._table.row(places)
+        if places.step == 1:
+            return self._table.rows(places.start, max(places.start, places.stop))
+        return [self._table.row(index) for index in places]
 
 
 def ranks(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:

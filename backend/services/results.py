@@ -23,7 +23,7 @@ from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunLayerRow, RunResultRow, RunRow
 from backend.reports import Pdf, Summary, experts_csv, experts_xlsx, render_html, render_pdf, summarise
 from backend.services.answer_changes import NO_FILTER, AnswerChanges, ChangeFilter, answer_changes
-from backend.services.expert_table import ExpertTable
+from backend.services.expert_table import ExpertRows, ExpertTable
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
 from backend.services.experts_page import ExpertsPage, Filters, Order, select_rows
 from backend.services.heatmap_views import CellTable, favours, margins, order_by_effect
@@ -365,15 +365,19 @@ class Results:
             return answer_changes(session, find(session, run_id), chosen)
 
     def experts_csv(self, run_id: str) -> str:
-        return experts_csv(self.report(run_id))
+        return experts_csv(self._readable(run_id))
 
     def report_html(self, run_id: str) -> str:
         """The report as one self-contained page."""
-        return render_html(self.report(run_id), self._table(run_id))
+        return render_html(self._readable(run_id), self._table(run_id))
+
+    def _readable(self, run_id: str) -> dict[str, Any]:
+        """The report for renderers: its experts are unpacked as they are read, and not kept."""
+        return {**self._report(run_id), EXPERTS: ExpertRows(self._experts(run_id))}
 
     def experts_xlsx(self, run_id: str) -> bytes:
         """The rows of experts.csv as a workbook, with a sheet on where they come from and what they mean."""
-        return experts_xlsx(self.report(run_id))
+        return experts_xlsx(self._readable(run_id))
 
     def report_pdf(self, run_id: str) -> Pdf:
         """The report for a meeting. Takes seconds the first time; NotInstalledError where Pango is missing."""
@@ -385,7 +389,7 @@ class Results:
         return summarise({**self._report(run_id), EXPERTS: experts.flagged()}, experts=len(experts))
 
     def _render_pdf(self, run_id: str) -> Pdf:
-        return render_pdf(self.report(run_id), self._table(run_id))
+        return render_pdf(self._readable(run_id), self._table(run_id))
 
     def _read_report(self, run_id: str) -> dict[str, Any]:
         """With None where the experts belong."""

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from backend.services.expert_table import BLOCK, ExpertTable, ranks
+from backend.services.expert_table import BLOCK, ExpertRows, ExpertTable, ranks
 from tests.backend.factories import make_result
 
 
@@ -56,6 +56,22 @@ def test_the_range_of_effects_covers_intervals_and_nulls_of_what_is_drawn() -> N
     rows[1] |= {"effect": {"estimate": 0.2, "low": None, "high": None, "n": 3}, "null": {"mean": -1, "sd": 1, "n": 9}}
     rows[2] |= {"effect": None, "null": {"mean": 50.0, "sd": 1.0, "n": 9}}
     assert ExpertTable.of(rows).effect_range == pytest.approx((-3.0, 2.5))
+
+
+def test_rows_can_be_read_as_a_list_without_being_one() -> None:
+    rows = many(BLOCK + 5)
+    read = ExpertRows(ExpertTable.of(rows))
+    assert list(read) == rows
+    assert (len(read), read[0], read[-1], read[:20], read[BLOCK + 4 :]) == (
+        len(rows),
+        rows[0],
+        rows[-1],
+        rows[:20],
+        rows[-1:],
+    )
+    assert (read[5:2], read[4:0:-2], read[-3:]) == ([], rows[4:0:-2], rows[-3:])
+    with pytest.raises(IndexError):
+        read[len(rows)]
 
 
 def test_a_report_without_experts_is_an_empty_table() -> None:
