@@ -92,7 +92,7 @@ def _layout(cells: Mapping[str, Any], colours: Colours, load: npt.NDArray[np.flo
             "title": {"text": "entropy, bits", "standoff": 2},
             "automargin": False,
         },
-        "annotations": _names(colours.ends),
+        "annotations": end_names(colours.ends),
     }
 
 
@@ -136,7 +136,7 @@ def _bars_beside(entropy: Sequence[float | None], layers: Sequence[int]) -> dict
     }
 
 
-def _names(ends: tuple[str, str] | None) -> list[dict[str, Any]]:
+def end_names(ends: tuple[str, str] | None) -> list[dict[str, Any]]:
     """Both ends of the colour bar, above it."""
     if ends is None:
         return []

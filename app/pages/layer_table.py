@@ -94,7 +94,7 @@ def layer_table(run_id: str, report: Mapping[str, Any]) -> Component:
         for row in per_layer
     ]
     return html.Section(
-        [html.H2("Layers"), plain_table(columns, rows, "Routing by layer"), *_withheld(report)], className="stack"
+        [html.H2("Layers"), plain_table(columns, rows, "Routing by layer"), *_withheld(report)], className="stack layers"
     )
 
 

@@ -23,7 +23,7 @@ from app.pages.expert_summary import expert_summary
 from app.pages.layer_table import layer_finding, layer_table
 from app.pages.routing_rail import rail, view_switch
 from app.pages.run_frame import Finished, run_view
-from app.pages.topic_maps import Maps, draw_maps
+from app.pages.topic_maps import Maps, draw_maps, maps_title
 from app.router import Page, View, Visit
 from app.selection import Selection
 from backend.services import ExpertScopeError, Heatmap, Services
@@ -68,7 +68,7 @@ def _routing(services: Services, finished: Finished, visit: Visit) -> Component:
                             html.Section(
                                 [
                                     html.Div(
-                                        [html.H2(drawn.title, id="routing-title"), view_switch(choice)],
+                                        [html.H2(_title(drawn, choice), id="routing-title"), view_switch(choice)],
                                         className="spread",
                                     ),
                                     _picture(drawn, choice),
@@ -98,6 +98,10 @@ def _routing(services: Services, finished: Finished, visit: Visit) -> Component:
     )
 
 
+def _title(drawn: Drawn, choice: Choice) -> str:
+    return maps_title(choice) if choice.view == "topics" else drawn.title
+
+
 def _picture(drawn: Drawn, choice: Choice) -> Component:
     text = "Heatmap with layers down and experts across; the table view has the same cells as numbers"
     shown = choice.view == "picture"
@@ -115,7 +119,7 @@ def _picture(drawn: Drawn, choice: Choice) -> Component:
 
 def _maps(services: Services, run_id: str, choice: Choice, selected: Selection) -> Component:
     shown = choice.view == "topics"
-    maps = _try_maps(services, run_id, choice, selected.label) if shown else Maps(Figure(), "", "")
+    maps = _try_maps(services, run_id, choice, selected.label) if shown else Maps(Figure(), "")
     text = "One small heatmap for each topic, layers down and experts across; the table view has every topic's cells as numbers"
     return html.Div(
         [
@@ -133,7 +137,7 @@ def _try_maps(services: Services, run_id: str, choice: Choice, label: str | None
     try:
         return draw_maps(services, run_id, choice, label)
     except ExpertScopeError as reason:
-        return Maps(Figure(layout={"height": 80}), "Topic by topic: withheld", f"Withheld: {reason.message}.")
+        return Maps(Figure(layout={"height": 80}), f"Withheld: {reason.message}.")
 
 
 def _table(run_id: str, cells: Heatmap, choice: Choice) -> Component:
@@ -254,7 +258,7 @@ def register(bind: Binder) -> None:
         drawn = draw(services, run["run"], cells, run["flagged"], order)
         again = view == "picture" and key != _key(choice)
         picture = (drawn.figure, _key(choice)) if again else (no_update, no_update)
-        return *picture, drawn.title, drawn.caption, drawn.csv, drawn.largest
+        return *picture, _title(drawn, choice), drawn.caption, drawn.csv, drawn.largest
 
     @bind.on(
         Output("routing-maps", "figure"),

@@ -36,7 +36,12 @@ def test_the_numbers_stay_float32() -> None:
 def test_a_large_picture_stays_below_its_budget() -> None:
     values = np.random.default_rng(0).random((94, 512)).astype(np.float32)
     picture = routing_picture(
-        values, range(94), load=values.mean(0).astype(float), entropy=[1.0] * 94, colours=Colours("frequency"), label="f"
+        values,
+        range(94),
+        load=values.mean(0).astype(float),
+        entropy=[1.0] * 94,
+        colours=Colours("frequency"),
+        label="f",
     )
     assert len(picture.to_json()) < 335_000
 
