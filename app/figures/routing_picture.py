@@ -1,5 +1,5 @@
-"""The routing page's picture: a heatmap with each layer's router entropy at its right and the mean over layers below it,
-on the same axes.
+"""The routing page's picture: a heatmap with each layer's router entropy at its right and the mean over layers below
+it, on the same axes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +52,8 @@ def routing_picture(
     flagged: Sequence[tuple[int, int]] = (),
     order: Order | None = None,
 ) -> go.Figure:
-    """`values` is float32 [layers, experts], `load` [positions], `entropy` [layers] in bits, `order` [layers, positions]
-    the experts as they stand side by side in each layer; without it by index.
+    """`values` is float32 [layers, experts], `load` [positions], `entropy` [layers] in bits, `order` [layers,
+    positions] the experts as they stand side by side in each layer; without it by index.
     """
     experts = range(values.shape[1])
     parts = heatmap_parts(

@@ -31,7 +31,8 @@ def topic_panels(
     label: str,
     unit: str = "",
 ) -> go.Figure:
-    """`values` is float32 [topics, layers, columns], each column `block` neighbouring experts; NaN where nothing was seen.
+    """`values` is float32 [topics, layers, columns], each column `block` neighbouring experts; NaN where nothing was
+    seen.
 
     A click on a panel selects its topic.
     """

@@ -131,9 +131,9 @@ def title(cells: Heatmap) -> str:
 
 
 def _caption(cells: Heatmap, order: str, flagged: bool) -> str:
+    size = f"{formats.plural(len(cells.layers), 'MoE layer')} × {len(cells.experts)} experts"
     parts = [
-        f"{formats.plural(len(cells.layers), 'MoE layer')} × {len(cells.experts)} experts, {ORDERS[order]}; "
-        f"{wording.WINDOW_NOTES[cells.window]}.",
+        f"{size}, {ORDERS[order]}; {wording.WINDOW_NOTES[cells.window]}.",
         mean_note(cells.quantity, cells.minus),
         "Right: router entropy over all prompts. Below: mean over layers.",
     ]

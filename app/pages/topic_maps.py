@@ -46,9 +46,10 @@ def draw_maps(services: Services, run_id: str, choice: Choice, label: str | None
         label=f"Δ {name.lower()}" if choice.minus else name.lower(),
         unit=UNITS[choice.quantity],
     )
+    size = f"{formats.plural(len(found.layers), 'MoE layer')} × {found.experts} experts"
+    topics = formats.plural(len(found.topics), "topic")
     parts = [
-        f"{formats.plural(len(found.topics), 'topic')}, {formats.plural(len(found.layers), 'MoE layer')} × "
-        f"{found.experts} experts, one colour scale; {wording.WINDOW_NOTES[choice.window]}.",
+        f"{topics}, {size}, one colour scale; {wording.WINDOW_NOTES[choice.window]}.",
         f"Only {label} prompts." if label else "",
         _reduced(found.block, signed),
         mean_note(choice.quantity, choice.minus),
