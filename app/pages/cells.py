@@ -167,10 +167,15 @@ def _largest(run_id: str, cells: Heatmap) -> list[Component]:
                 ),
                 html.Span(formats.number(float(cells.values[row, column])), className="dim"),
             ],
-            **{"data-place": f"{cells.layers[row]}.{cells.experts[column]}"},
+            **_lit(cells.layers[row], cells.experts[column]),
         )
         for row, column in places
     ]
+
+
+def _lit(layer: int, expert: int) -> dict[str, Any]:
+    """What static/js/selection.js knows an expert by."""
+    return {"data-place": f"{layer}.{expert}"}
 
 
 def group_name(group: str) -> str:

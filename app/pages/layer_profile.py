@@ -15,7 +15,7 @@ _EFFECTIVE = (
 )
 _MOVED = (
     "Share that moves",
-    "Half the sum of absolute differences, as a share of all selections or probability: 0 is alike, 1 nothing in common.",
+    "Half the sum of absolute differences, as a share of all selections or probability: 0 is alike, 1 is disjoint.",
 )
 
 

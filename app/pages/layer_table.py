@@ -99,8 +99,8 @@ def layer_table(run_id: str, report: Mapping[str, Any]) -> Component:
 
 def _ring(layer: int) -> Component:
     """Rings the layer in the picture above; static/js/routing.js keeps it in the address."""
-    named = aria(label=f"Layer {layer}: show in the picture", pressed="false")
-    return html.Button(str(layer), type="button", className="selects", **{"data-layer": str(layer)}, **named)
+    own = {"data-layer": str(layer), **aria(label=f"Layer {layer}: show in the picture", pressed="false")}
+    return html.Button(str(layer), type="button", className="selects", **own)
 
 
 def _bits(value: float | None) -> str:
