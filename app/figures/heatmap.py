@@ -57,7 +57,7 @@ def heatmap(
     parts = heatmap_parts(
         values, layers, experts, scale=scale_of(quantity, values), label=label, unit=unit, flagged=flagged
     )
-    # All at once: each update of a figure that stands costs as much as making it, and this one is drawn at every click.
+    # All at once: each update of a figure that stands costs as much as making it, and this one is drawn at each click.
     return figure(parts.trace, **parts.layout)
 
 
@@ -80,8 +80,8 @@ def heatmap_parts(
     flagged: Sequence[tuple[int, int]] = (),
     order: npt.NDArray[np.integer[Any]] | None = None,
 ) -> Parts:
-    """As `heatmap`. With an `order` [layers, positions] each layer's experts stand in it: across are positions then, and
-    every cell still knows its expert."""
+    """As `heatmap`. With an `order` [layers, positions] each layer's experts stand in it: across are positions then,
+    and every cell still knows its expert."""
     suffix, holes = f" {unit}" if unit else "", not np.isfinite(values).all()
     shown = values if order is None else np.take_along_axis(values, order.astype(np.intp), axis=1)
     rows = {layer: row for row, layer in enumerate(layers)}

@@ -1,5 +1,5 @@
-"""The routing page's picture: a heatmap with each layer's router entropy at its right and the mean over layers below it,
-on the same axes.
+"""The routing page's picture: a heatmap with each layer's router entropy at its right and the mean over layers below
+it, on the same axes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +52,8 @@ def routing_picture(
     flagged: Sequence[tuple[int, int]] = (),
     order: Order | None = None,
 ) -> go.Figure:
-    """`values` is float32 [layers, experts], `load` [positions], `entropy` [layers] in bits, `order` [layers, positions]
-    the experts as they stand side by side in each layer; without it by index.
+    """`values` is float32 [layers, experts], `load` [positions], `entropy` [layers] in bits, `order` [layers,
+    positions] the experts as they stand side by side in each layer; without it by index.
     """
     experts = range(values.shape[1])
     parts = heatmap_parts(
@@ -92,7 +92,7 @@ def _layout(cells: Mapping[str, Any], colours: Colours, load: npt.NDArray[np.flo
             "title": {"text": "entropy, bits", "standoff": 2},
             "automargin": False,
         },
-        "annotations": _names(colours.ends),
+        "annotations": end_names(colours.ends),
     }
 
 
@@ -136,7 +136,7 @@ def _bars_beside(entropy: Sequence[float | None], layers: Sequence[int]) -> dict
     }
 
 
-def _names(ends: tuple[str, str] | None) -> list[dict[str, Any]]:
+def end_names(ends: tuple[str, str] | None) -> list[dict[str, Any]]:
     """Both ends of the colour bar, above it."""
     if ends is None:
         return []

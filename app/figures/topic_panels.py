@@ -8,7 +8,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from app.figures.heatmap import MISSING, colour_bar, layer_axis
-from app.figures.routing_picture import Colours, plain
+from app.figures.routing_picture import Colours, end_names, plain
 from app.figures.template import INK, figure
 
 _ACROSS = 4
@@ -31,7 +31,8 @@ def topic_panels(
     label: str,
     unit: str = "",
 ) -> go.Figure:
-    """`values` is float32 [topics, layers, columns], each column `block` neighbouring experts; NaN where nothing was seen.
+    """`values` is float32 [topics, layers, columns], each column `block` neighbouring experts; NaN where nothing was
+    seen.
 
     A click on a panel selects its topic.
     """
@@ -39,7 +40,7 @@ def topic_panels(
     down = -(-len(topics) // across)
     tall = _panel_height(len(layers), values.shape[2])
     inner = down * (tall + _TITLE + _TICKS)
-    scale = colours.scale(values)
+    scale, top = colours.scale(values), _TOP + (16 if colours.ends else 0)
     centres = (np.arange(values.shape[2]) * block + (block - 1) / 2).astype(np.float32)
     traces = [
         _panel(values[at], layers, centres, at, f"{plain(topic)}<br>{_hover(block, label, unit)}")
@@ -53,10 +54,10 @@ def topic_panels(
         axes[f"yaxis{at + 1}"] = _down(layers, at, [low, high], labelled=first_column)
     return figure(
         *traces,
-        height=inner + _TOP + _BOTTOM,
-        margin={"l": 56, "r": 8, "t": _TOP, "b": _BOTTOM},
+        height=inner + top + _BOTTOM,
+        margin={"l": 56, "r": 8, "t": top, "b": _BOTTOM},
         coloraxis={"colorscale": scale.colours, "cmin": scale.low, "cmax": scale.high, "colorbar": colour_bar()},
-        annotations=[_title(topic, box) for topic, box in zip(topics, boxes, strict=True)],
+        annotations=[*(_title(topic, box) for topic, box in zip(topics, boxes, strict=True)), *end_names(colours.ends)],
         plot_bgcolor=MISSING if np.isnan(values).any() else "rgba(0,0,0,0)",
         meta={
             "lights": "topic-panels",

@@ -1,5 +1,3 @@
-from app.components import dataset
-
 """One heatmap of a run in every form that the routing page shows: picture, heading, caption, largest cells."""
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +10,7 @@ from dash.development.base_component import Component
 from plotly.graph_objects import Figure
 
 from app import addresses, formats, wording
+from app.components import dataset
 from app.figures import Colours, routing_picture
 from app.quantities import QUANTITIES
 from app.selection import Selection
@@ -133,9 +132,9 @@ def title(cells: Heatmap) -> str:
 
 
 def _caption(cells: Heatmap, order: str, flagged: bool) -> str:
+    size = f"{formats.plural(len(cells.layers), 'MoE layer')} × {len(cells.experts)} experts"
     parts = [
-        f"{formats.plural(len(cells.layers), 'MoE layer')} × {len(cells.experts)} experts, {ORDERS[order]}; "
-        f"{wording.WINDOW_NOTES[cells.window]}.",
+        f"{size}, {ORDERS[order]}; {wording.WINDOW_NOTES[cells.window]}.",
         mean_note(cells.quantity, cells.minus),
         "Right: router entropy over all prompts. Below: mean over layers.",
     ]

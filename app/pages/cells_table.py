@@ -1,4 +1,4 @@
-"""The heatmap's cells as a table: rows are fetched as somebody scrolls, sorts and filters, since there may be 48,128."""
+"""The heatmap's cells as a table. Rows are fetched as somebody scrolls, sorts and filters: there may be 48,128."""
 
 from collections.abc import Mapping
 from typing import Any

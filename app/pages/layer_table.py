@@ -1,5 +1,5 @@
-"""The layers below the routing heatmap: how far apart each one routes topics, how undecided, even and specialised it is; and
-which of them stands out.
+"""The layers below the routing heatmap: how far apart each one routes topics, how undecided, even and specialised it
+is; and which of them stands out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -93,9 +93,8 @@ def layer_table(run_id: str, report: Mapping[str, Any]) -> Component:
         ]
         for row in per_layer
     ]
-    return html.Section(
-        [html.H2("Layers"), plain_table(columns, rows, "Routing by layer"), *_withheld(report)], className="stack"
-    )
+    table = plain_table(columns, rows, "Routing by layer")
+    return html.Section([html.H2("Layers"), table, *_withheld(report)], className="stack layers")
 
 
 def _ring(layer: int) -> Component:

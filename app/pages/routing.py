@@ -1,8 +1,8 @@
 """/ui/runs/{id}/routing: one quantity for every layer and expert, as a picture, topic by topic, or as a table.
 
-Everything chosen stands in the address: quantity, group, minus, window, order, view, layer, and the expert that is open at
-the side. The selection that all pages of a run share decides with which prompts the page begins. static/js/routing.js keeps
-the address.
+Everything chosen stands in the address: quantity, group, minus, window, order, view, layer, and the expert that is open
+at the side. The selection that all pages of a run share decides with which prompts the page begins.
+static/js/routing.js keeps the address.
 """
 
 from collections.abc import Mapping
@@ -16,24 +16,17 @@ from plotly.graph_objects import Figure
 from app import formats, wording
 from app.callbacks import Binder
 from app.components import graph
-from app.figures import divergence_by_layer, layer_bars
 from app.pages.cells import Choice, Drawn, draw, group_options
 from app.pages.cells_table import cells_rows, cells_table
 from app.pages.expert_summary import expert_summary
+from app.pages.layer_profile import layer_profile, spread
 from app.pages.layer_table import layer_finding, layer_table
 from app.pages.routing_rail import rail, view_switch
 from app.pages.run_frame import Finished, run_view
-from app.pages.topic_maps import Maps, draw_maps
+from app.pages.topic_maps import Maps, draw_maps, maps_title
 from app.router import Page, View, Visit
 from app.selection import Selection
 from backend.services import ExpertScopeError, Heatmap, Services
-
-SPREAD = {
-    False: ("Effective experts", "How many experts would do the shown work if each did as much: 2 to the entropy of the "
-            "layer's shares."),
-    True: ("Share that moves", "Half the sum of the absolute differences, as a share of all selections (or of all "
-           "probability): 0 is alike, 1 is no expert in common."),
-}  # fmt: skip
 
 
 def show(services: Services, visit: Visit) -> View:
@@ -68,7 +61,7 @@ def _routing(services: Services, finished: Finished, visit: Visit) -> Component:
                             html.Section(
                                 [
                                     html.Div(
-                                        [html.H2(drawn.title, id="routing-title"), view_switch(choice)],
+                                        [html.H2(_title(drawn, choice), id="routing-title"), view_switch(choice)],
                                         className="spread",
                                     ),
                                     _picture(drawn, choice),
@@ -77,7 +70,7 @@ def _routing(services: Services, finished: Finished, visit: Visit) -> Component:
                                 ],
                                 className="stack",
                             ),
-                            _profile(services, finished, cells),
+                            layer_profile(services, finished, cells),
                             html.Section(
                                 [
                                     html.H2("Largest cells"),
@@ -98,6 +91,10 @@ def _routing(services: Services, finished: Finished, visit: Visit) -> Component:
     )
 
 
+def _title(drawn: Drawn, choice: Choice) -> str:
+    return maps_title(choice) if choice.view == "topics" else drawn.title
+
+
 def _picture(drawn: Drawn, choice: Choice) -> Component:
     text = "Heatmap with layers down and experts across; the table view has the same cells as numbers"
     shown = choice.view == "picture"
@@ -115,8 +112,8 @@ def _picture(drawn: Drawn, choice: Choice) -> Component:
 
 def _maps(services: Services, run_id: str, choice: Choice, selected: Selection) -> Component:
     shown = choice.view == "topics"
-    maps = _try_maps(services, run_id, choice, selected.label) if shown else Maps(Figure(), "", "")
-    text = "One small heatmap for each topic, layers down and experts across; the table view has every topic's cells as numbers"
+    maps = _try_maps(services, run_id, choice, selected.label) if shown else Maps(Figure(), "")
+    text = "One small heatmap for each topic, layers down and experts across; the table view has a topic's cells"
     return html.Div(
         [
             graph(maps.figure, "routing-topics", text, table=False, id="routing-maps"),
@@ -133,7 +130,7 @@ def _try_maps(services: Services, run_id: str, choice: Choice, label: str | None
     try:
         return draw_maps(services, run_id, choice, label)
     except ExpertScopeError as reason:
-        return Maps(Figure(layout={"height": 80}), "Topic by topic: withheld", f"Withheld: {reason.message}.")
+        return Maps(Figure(layout={"height": 80}), f"Withheld: {reason.message}.")
 
 
 def _table(run_id: str, cells: Heatmap, choice: Choice) -> Component:
@@ -152,40 +149,6 @@ def _table(run_id: str, cells: Heatmap, choice: Choice) -> Component:
         className="stack",
         hidden=choice.view != "table",
     )
-
-
-def _profile(services: Services, finished: Finished, cells: Heatmap) -> Component:
-    """The layers as bars of what is shown, beside what separates topics and harm in them."""
-    figure, name, caption = _spread(services, finished.run.id, cells)
-    per_layer = finished.report["routing"]["per_layer"]
-    text = "Divergence of topics and of harm by layer; the table of layers below has the same numbers"
-    return html.Div(
-        [
-            html.Section(
-                [
-                    html.H2(name, id="routing-spread-title"),
-                    graph(figure, "layers", "The shown cells' summary for each layer", id="routing-spread"),
-                    html.P(caption, id="routing-spread-caption", className="dim small"),
-                ],
-                className="stack",
-            ),
-            html.Section(
-                [
-                    html.H2("Topic and safety divergence"),
-                    graph(divergence_by_layer(per_layer), "divergence", text),
-                    html.P("All prompts. Bands are 95 % intervals.", className="dim small"),
-                ],
-                className="stack",
-            ),
-        ],
-        className="halves",
-    )
-
-
-def _spread(services: Services, run_id: str, cells: Heatmap) -> tuple[Figure, str, str]:
-    name, caption = SPREAD[cells.minus is not None or cells.quantity == "difference"]
-    spread = services.results.margins(run_id, cells).spread
-    return layer_bars(cells.layers, spread, name.lower()), f"{name} by layer", caption
 
 
 def _drawer(services: Services, run_id: str, opened: str | None) -> Component:
@@ -230,6 +193,13 @@ CELLS = ("routing-quantity", "routing-group", "routing-minus", "routing-window")
 
 
 def register(bind: Binder) -> None:
+    _register_pictures(bind)
+    _register_table(bind)
+    _register_rail(bind)
+    _register_address(bind)
+
+
+def _register_pictures(bind: Binder) -> None:
     services = bind.services
 
     @bind.on(
@@ -254,7 +224,7 @@ def register(bind: Binder) -> None:
         drawn = draw(services, run["run"], cells, run["flagged"], order)
         again = view == "picture" and key != _key(choice)
         picture = (drawn.figure, _key(choice)) if again else (no_update, no_update)
-        return *picture, drawn.title, drawn.caption, drawn.csv, drawn.largest
+        return *picture, _title(drawn, choice), drawn.caption, drawn.csv, drawn.largest
 
     @bind.on(
         Output("routing-maps", "figure"),
@@ -288,7 +258,11 @@ def register(bind: Binder) -> None:
     )
     def respread(quantity: str, group: str, minus: str | None, window: str, run: Any) -> tuple[Any, ...]:
         choice = _choice(quantity, group, minus, window)
-        return _spread(services, run["run"], services.results.heatmap(run["run"], *choice.cells))
+        return spread(services, run["run"], services.results.heatmap(run["run"], *choice.cells))
+
+
+def _register_table(bind: Binder) -> None:
+    services = bind.services
 
     @bind.on(
         Output("routing-table", "getRowsResponse"),
@@ -310,6 +284,10 @@ def register(bind: Binder) -> None:
         except ExpertScopeError as error:
             return {"rowData": [], "rowCount": 0}, "No cell", error.message
         return found, _counted(found["rowCount"], cells.values.size), no_update
+
+
+def _register_rail(bind: Binder) -> None:
+    services = bind.services
 
     @bind.on(
         Output("routing-group", "data"),
@@ -338,6 +316,8 @@ def register(bind: Binder) -> None:
             return no_update, no_update
         return expert_summary(services, run["run"], *place), True
 
+
+def _register_address(bind: Binder) -> None:
     bind.in_browser(
         "showView",
         Output("routing-picture", "hidden"),

@@ -13,11 +13,21 @@ from backend.services import Services
 
 @dataclass(frozen=True)
 class Maps:
-    """The panels, with their heading and caption."""
+    """The panels and their caption."""
 
     figure: Figure
-    title: str
     caption: str
+
+
+def maps_title(choice: Choice) -> str:
+    less = f", less {short_name(choice.minus)}" if choice.minus else ""
+    return f"{QUANTITIES[choice.quantity].name} by topic{less}"
+
+
+def _colours(choice: Choice) -> Colours:
+    if choice.quantity == "difference":
+        return Colours("difference", ("benign", "harmful"))
+    return Colours("change", (short_name(choice.minus), "the topic")) if choice.minus else Colours(choice.quantity)
 
 
 def draw_maps(services: Services, run_id: str, choice: Choice, label: str | None) -> Maps:
@@ -32,20 +42,20 @@ def draw_maps(services: Services, run_id: str, choice: Choice, label: str | None
         found.layers,
         found.experts,
         block=found.block,
-        colours=Colours(choice.quantity if choice.minus is None else "change"),
+        colours=_colours(choice),
         label=f"Δ {name.lower()}" if choice.minus else name.lower(),
         unit=UNITS[choice.quantity],
     )
-    less = f", less {short_name(choice.minus)}" if choice.minus else ""
+    size = f"{formats.plural(len(found.layers), 'MoE layer')} × {found.experts} experts"
+    topics = formats.plural(len(found.topics), "topic")
     parts = [
-        f"{formats.plural(len(found.topics), 'topic')}, {formats.plural(len(found.layers), 'MoE layer')} × "
-        f"{found.experts} experts, one colour scale; {wording.WINDOW_NOTES[choice.window]}.",
+        f"{topics}, {size}, one colour scale; {wording.WINDOW_NOTES[choice.window]}.",
         f"Only {label} prompts." if label else "",
         _reduced(found.block, signed),
         mean_note(choice.quantity, choice.minus),
         "A panel selects its topic.",
     ]
-    return Maps(figure, f"{name} by topic{less}", " ".join(part for part in parts if part))
+    return Maps(figure, " ".join(part for part in parts if part))
 
 
 def _reduced(block: int, signed: bool) -> str:

@@ -220,7 +220,8 @@ class PromptOut(BaseModel):
 class HeatmapOut(BaseModel):
     """One quantity for every layer and expert; null where nothing was observed.
 
-    `minus` is the group whose values were subtracted, `favours` the label that positive values of a difference speak for.
+    `minus` is the group whose values were subtracted, `favours` the label that positive values of a difference speak
+    for.
     """
 
     layers: list[int]

@@ -93,7 +93,7 @@ def _values(table: Sortable, column: str, extra: Mapping[str, Values]) -> Values
     if found is None:
         known = ", ".join(sorted({NAME, *table.columns, *extra}))
         raise InputError(f"experts have no column '{column}': expected one of {known}", field=column)
-    values = found.astype(np.float64)
+    values: Values = found.astype(np.float64)
     if column.startswith("rank_"):
         values[values == 0] = np.nan
     return values

@@ -1,5 +1,5 @@
-"""What belongs to one heatmap of a run: its margins, its cells as rows, the order by effect. Pure functions over a routing
-table, the report's layers and its experts; `Results` calls them.
+"""What belongs to one heatmap of a run: its margins, its cells as rows, the order by effect. Pure functions over a
+routing table, the report's layers and its experts; `Results` calls them.
 """
 
 import math

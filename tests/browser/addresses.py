@@ -16,6 +16,7 @@ def every_page(product: Product) -> dict[str, str]:
         "overview": product.tab(),
         "routing": product.tab("/routing"),
         "routing, table": product.tab("/routing?view=table&quantity=difference"),
+        "routing, topics": product.tab("/routing?view=topics&minus=all"),
         "routing, drawer": product.tab(f"/routing?expert={layer}.{expert}"),
         "topics": product.tab("/topics"),
         "experts": product.tab("/experts"),
