@@ -14,7 +14,8 @@ ACTIONS = (("mask", "Mask"), ("tune", "Tune"))
 
 
 def act_on(run: RunInfo, experts: Sequence[tuple[int, int]], *, flagged: bool = False) -> Component | None:
-    """ "Select them", "Mask these experts", "Tune these experts"; with `flagged` the new run will say that they are this audit's."""
+    """ "Select them", "Mask these experts", "Tune these experts"; with `flagged` the new run will say that they are this
+    audit's."""
     if not experts:
         return None
     named = "this expert" if len(experts) == 1 else "these experts"
