@@ -27,7 +27,7 @@ def static_graph(figure: go.Figure, text: str) -> Component:
 
 
 def _box(
-    figure: go.Figure, config: dict[str, Any], name: str, text: str, offers: list[str], graph_id: dict[str, Any]
+    figure: go.Figure, config: Any, name: str, text: str, offers: list[str], graph_id: dict[str, Any]
 ) -> Component:
     return html.Div(
         [
