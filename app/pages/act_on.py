@@ -14,7 +14,7 @@ ACTIONS = (("mask", "Mask"), ("tune", "Tune"))
 
 
 def act_on(run: RunInfo, experts: Sequence[tuple[int, int]], *, flagged: bool = False) -> Component | None:
-    """ "Select them", "Mask these experts", "Tune these experts"; with `flagged` the new run will say that they are this
+    """ "Select them", "Mask these experts", "Tune these experts"; with `flagged` the new run says that they are this
     audit's."""
     if not experts:
         return None

@@ -13,6 +13,10 @@
     return [{ ...box, line: { color: "#ffffff", width: 5 } }, { ...box, line: { color: INK, width: 2.5 } }];
   }
 
+  /* Half the side of a ring, in cells, which leaves the ring of a flagged cell in sight: inside a large cell, around a
+     small one. */
+  const beside = (reach, pixels) => (pixels > 24 ? 0.5 - 5 / pixels : reach + 5 / pixels);
+
   function shapes(plot, own) {
     const others = (plot.layout.shapes || []).filter((shape) => shape.name !== "lit");
     const before = (plot.layout.shapes || []).length - others.length;
@@ -37,11 +41,12 @@
     "expert-cells"(plot, state) {
       const meta = plot.layout.meta, rows = meta.layers.map(String), reach = Math.max(0.5, meta.reach || 0.5);
       const order = orderOf(plot), across = cellsOf(plot).z[0].length;
+      const wide = beside(reach, plot._fullLayout.xaxis._length / across), down = beside(reach, plot._fullLayout.yaxis._length / rows.length);
       const position = (row, expert) => (order ? Array.from(order[row]).indexOf(expert) : expert);
       const places = state.experts.map((place) => place.split(".")).filter(([layer]) => rows.includes(layer));
       const rings = places.flatMap(([layer, expert]) => {
         const row = rows.indexOf(layer), at = position(row, +expert);
-        return at < 0 ? [] : ring(at - reach, at + reach, row - reach, row + reach);
+        return at < 0 ? [] : ring(at - wide, at + wide, row - down, row + down);
       });
       const row = rows.indexOf(new URLSearchParams(window.location.search).get("layer") || "");
       shapes(plot, row < 0 ? rings : [...ring(-0.5, across - 0.5, row - 0.5, row + 0.5), ...rings]);
