@@ -22,8 +22,8 @@ class Template:
         """The part of each of a prompt's tokens. The last one, before generation, is the boundary token."""
         before = min(_common(tokens, frame) for frame in self._frames)
         after = min(_common(tokens[before:][::-1], frame[before:][::-1]) for frame in self._frames)
-        inside = len(tokens) - before - after
-        parts: list[Part] = ["template"] * before + ["prompt"] * inside + ["template"] * after
+        inside = range(before, len(tokens) - after)
+        parts: list[Part] = ["prompt" if place in inside else "template" for place in range(len(tokens))]
         return (*parts[:-1], "boundary")
 
 

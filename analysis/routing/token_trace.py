@@ -73,7 +73,8 @@ class TokenTrace:
         """
         amounts = np.abs(self.weights.astype(np.float32))
         total = amounts.sum(-1, keepdims=True)
-        return np.divide(amounts, total, out=np.zeros_like(amounts), where=total > 0)
+        shares: npt.NDArray[np.float32] = np.divide(amounts, total, out=np.zeros_like(amounts), where=total > 0)
+        return shares
 
     def weight_of(self, layer: int, expert: int) -> npt.NDArray[np.float32]:
         """The weight applied to one expert's output [tokens]: 0 where it was not selected, NaN where nothing was."""
@@ -88,7 +89,8 @@ class TokenTrace:
         layers, also those without a member of the set. NaN where nothing was routed. [ours]
         """
         per_layer = self.mass_by_layer(experts)
-        return per_layer.mean(0) if layer is None else per_layer[self.place(layer)]
+        mass: npt.NDArray[np.float32] = per_layer.mean(0) if layer is None else per_layer[self.place(layer)]
+        return mass
 
     def mass_by_layer(self, experts: Iterable[tuple[int, int]]) -> npt.NDArray[np.float32]:
         """The share of each layer's weight that goes to the set, [layers, tokens]."""
@@ -104,7 +106,9 @@ class TokenTrace:
         """The mean share of a layer's weight that each expert got [layers, experts], over the routed tokens of `parts`
         (None: all); 0 where there are none.
         """
-        return self._totals(self.shares, parts) / max(1, int(self._inside(parts).sum()))
+        tokens = np.float32(max(1, int(self._inside(parts).sum())))
+        load: npt.NDArray[np.float32] = self._totals(self.shares, parts) / tokens
+        return load
 
     def selections(self, parts: Collection[Part] | None = None) -> npt.NDArray[np.uint32]:
         """How many tokens of `parts` (None: all) selected each expert, [layers, experts]."""
@@ -147,16 +151,24 @@ class TokenTrace:
     def from_bytes(cls, blob: bytes) -> "TokenTrace":
         """The inverse of `to_bytes`. Raises ExpertScopeError when the blob is damaged."""
         arrays, meta = unpack(blob)
-        names = ("tokens", "special", "parts", "layers")
-        lists = {name: tuple(meta[name]) for name in names}
-        return cls(prompt_id=meta["prompt_id"], experts=meta["experts"], **lists, **arrays)
+        return cls(
+            prompt_id=meta["prompt_id"],
+            tokens=tuple(meta["tokens"]),
+            special=tuple(meta["special"]),
+            parts=tuple(meta["parts"]),
+            layers=tuple(meta["layers"]),
+            experts=meta["experts"],
+            ids=arrays["ids"],
+            weights=arrays["weights"],
+        )
 
     def __repr__(self) -> str:
         layers, tokens, k = self.ids.shape
         return f"TokenTrace('{self.prompt_id}', {tokens} tokens × {layers} layers × {self.experts} experts, top {k})"
 
     def _inside(self, parts: Collection[Part] | None) -> npt.NDArray[np.bool_]:
-        return self.routed & np.array([parts is None or part in parts for part in self.parts], dtype=bool)
+        inside: npt.NDArray[np.bool_] = self.routed & np.array([parts is None or part in parts for part in self.parts])
+        return inside
 
     def _totals(self, amounts: npt.NDArray[np.float32], parts: Collection[Part] | None) -> npt.NDArray[np.float32]:
         inside = self._inside(parts)

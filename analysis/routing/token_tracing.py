@@ -11,7 +11,7 @@ from analysis.routing.certificate import proven
 from analysis.routing.encoding import batches, encode
 from analysis.routing.token_keeper import KeptTokens
 from analysis.routing.token_parts import Template
-from analysis.routing.token_trace import TokenTrace
+from analysis.routing.token_trace import Part, TokenTrace
 from analysis.routing.trace import DEFAULTS, Generated, Trace, kept_tokens, record_batch, tally_batch
 from analysis.routing.vocabulary import readable
 
@@ -56,12 +56,12 @@ def token_traces(model: LoadedModel, trace: Trace) -> tuple[TokenTrace, ...]:
 def token_trace(model: LoadedModel, template: Template, prompt: Prompt, kept: KeptTokens) -> TokenTrace:
     """What was kept of one sequence, with its texts."""
     texts, special = readable(model.tokenizer, np.array(kept.tokens, dtype=np.int64))
-    answered = len(kept.tokens) - kept.prompt
+    answered: list[Part] = ["response"] * (len(kept.tokens) - kept.prompt)
     return TokenTrace(
         prompt_id=prompt.id,
         tokens=texts,
         special=special,
-        parts=(*template.parts(kept.tokens[: kept.prompt]), *(["response"] * answered)),
+        parts=(*template.parts(kept.tokens[: kept.prompt]), *answered),
         layers=tuple(layer.layer for layer in model.seam.layers),
         experts=model.description.experts,
         ids=kept.ids,
