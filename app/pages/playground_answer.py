@@ -218,4 +218,4 @@ def says(one: Any) -> Component:
         f"{one.benign_reaching} of {one.benign} benign and {one.harmful - one.harmful_below} of {one.harmful} harmful "
         "prompts score as high."
     )
-    return html.Div([html.Span(said), html.Span(stands, className="dim small block")])
+    return html.Div([html.Span(said), html.Span(stands, className="dim small block")], className="playground-says")
