@@ -130,7 +130,7 @@ def _table(prompts: PromptSet, counts: PromptCounts, size: Size, rng: np.random.
         size.top_k,
         tuple(members),
         means,
-        np.abs(means * noise) / np.float32(size.top_k),
+        (np.abs(means * noise) / size.top_k).astype(np.float32),
         coactivation=_coactivation(counts, size, rng),
         top_tokens=_top_tokens(size, rng),
     )

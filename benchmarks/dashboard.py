@@ -49,11 +49,13 @@ def template(folder: Path) -> dict[str, Any]:
     """The report of a real audit, made once."""
     kept = folder / "template.json"
     if not kept.exists():
-        from analysis.audit import PRESETS, audit
+        from analysis.audit import AuditSettings, audit
         from analysis.models import load_model
         from analysis.prompts import load_prompts
 
-        report = audit(load_model("organism:planted"), load_prompts("builtin:organism"), PRESETS["quick"]).report
+        report = audit(
+            load_model("organism:planted"), load_prompts("builtin:organism"), AuditSettings.from_preset("quick")
+        ).report
         kept.write_text(json.dumps(report), encoding="utf-8")
     found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     return found
@@ -127,7 +129,9 @@ def tables(served: Served, run: str, size: Size, calls: int) -> list[Row]:
         return {"startRow": starts[at], "endRow": starts[at] + 100}
 
     numbers = range(calls + 1)
-    by_filter = [{"filterModel": filters[at % len(filters)], "sortModel": sort(at)} for at in numbers]
+    by_filter: list[dict[str, Any]] = [
+        {"filterModel": filters[at % len(filters)], "sortModel": sort(at)} for at in numbers
+    ]
     return [
         timed("experts, scrolled", served, [partial(fetch, served, run, **block(at)) for at in numbers], 150),
         timed(

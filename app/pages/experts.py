@@ -113,7 +113,8 @@ def _grid(finished: Finished, table: ExpertTable, asked: Mapping[str, Any], visi
     options = {
         "rowModelType": "infinite",
         "cacheBlockSize": table_of.BLOCK,
-        "maxConcurrentDatasourceRequests": 2,
+        # The component remembers one request: of two at a time the first would never be answered.
+        "maxConcurrentDatasourceRequests": 1,
         "infiniteInitialRowCount": min(table_of.BLOCK, len(table)),
         "maxBlocksInCache": 40,
         "blockLoadDebounceMillis": 20,
