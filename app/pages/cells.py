@@ -17,6 +17,8 @@ from app.selection import Selection
 from backend.services import Heatmap, Services
 
 MOST = 8
+NOTHING = "none"
+"""What the rail calls the second group where there is none."""
 VIEWS = ("picture", "topics", "table")
 UNITS = {"frequency": "", "probability": "", "lift": "× even use", "difference": ""}
 PROMPTS = {

@@ -16,7 +16,7 @@ from plotly.graph_objects import Figure
 from app import formats, wording
 from app.callbacks import Binder
 from app.components import graph
-from app.pages.cells import Choice, Drawn, draw, group_options
+from app.pages.cells import NOTHING, Choice, Drawn, draw, group_options
 from app.pages.cells_table import cells_rows, cells_table
 from app.pages.expert_summary import expert_summary
 from app.pages.layer_profile import layer_profile, spread
@@ -186,7 +186,8 @@ def _maps_key(choice: Choice, label: str | None) -> list[str | None]:
 
 def _choice(quantity: str, group: str, minus: str | None, window: str, order: str = "index", view: str = "") -> Choice:
     """The rail as it stands: a difference of harmful and benign has no second group."""
-    return Choice(quantity, group, window, view, None if quantity == "difference" else minus or None, order)
+    second = None if quantity == "difference" or minus == NOTHING else minus or None
+    return Choice(quantity, group, window, view, second, order)
 
 
 CELLS = ("routing-quantity", "routing-group", "routing-minus", "routing-window")

@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from app import wording
 from app.components import aria, icon, info
-from app.pages.cells import Choice, group_options
+from app.pages.cells import NOTHING, Choice, group_options
 from app.quantities import QUANTITIES
 from backend.services import Heatmap
 
@@ -58,7 +58,8 @@ def _groups(name: str, label: str, options: list[dict[str, object]], value: str 
         searchable=True,
         size="sm",
         nothingFoundMessage="No such topic",
-        **{"allowDeselect": False, **more},
+        allowDeselect=False,
+        **more,
     )
     return select
 
@@ -67,13 +68,9 @@ def _minus(cells: Heatmap, choice: Choice) -> Component:
     return _groups(
         "routing-minus",
         "Less those of",
-        group_options(cells.groups, "frequency"),
-        choice.minus,
-        clearable=True,
-        allowDeselect=True,
-        placeholder="nothing",
+        [{"value": NOTHING, "label": "Nothing"}, *group_options(cells.groups, "frequency")],
+        choice.minus or NOTHING,
         disabled=choice.quantity == "difference",
-        clearButtonProps={"aria-label": "Subtract nothing"},
     )
 
 

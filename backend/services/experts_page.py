@@ -88,7 +88,8 @@ def _argsort(values: Values, descending: bool) -> npt.NDArray[np.intp]:
 
 def _values(table: Sortable, column: str, extra: Mapping[str, Values]) -> Values:
     if column == NAME:  # experts in the model's order: L2·E10 stands behind L2·E9
-        return table.columns["layer"].astype(np.float64) * 2**20 + table.columns["expert"]
+        places: Values = table.columns["layer"].astype(np.float64) * 2**20 + table.columns["expert"]
+        return places
     found = extra.get(column, table.columns.get(column))
     if found is None:
         known = ", ".join(sorted({NAME, *table.columns, *extra}))

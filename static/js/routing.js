@@ -15,7 +15,7 @@
     /* Without a group in the address the page begins with the selected topic and label, so that "all" is written down
        as soon as there are any. */
     rememberRouting(quantity, group, minus, window_, order, view, opened) {
-      const parts = { quantity, group, minus: quantity === "difference" ? null : minus, window: window_, order, view };
+      const parts = { quantity, group, minus: quantity === "difference" || minus === "none" ? null : minus, window: window_, order, view };
       for (const name of Object.keys(STANDARD)) if (parts[name] === STANDARD[name]) parts[name] = null;
       if (group === "all" && !asked("topic") && !asked("label")) parts.group = null;
       if (!opened) parts.expert = null;

@@ -142,7 +142,8 @@ def test_two_groups_are_compared_and_the_address_remembers_both(page: Page, prod
     expect(page.locator("#routing-heatmap .infolayer")).to_contain_text("← more in travel")
     expected = from_api(product, "group=topic:banking&minus=topic:travel")
     np.testing.assert_array_equal(drawn(page), expected)
-    page.get_by_role("button", name="Subtract nothing").click()
+    page.get_by_role("textbox", name="Less those of").click()
+    page.get_by_role("option", name="Nothing").click()
     expect(page.locator("#routing-title")).to_have_text("Selection frequency, topic banking")
     expect(page).not_to_have_url(re.compile("minus="))
 

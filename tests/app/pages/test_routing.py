@@ -18,7 +18,7 @@ TOPICS = ["banking", "travel"]
 
 def chosen(run: RunInfo, **values: Any) -> dict[str, Any]:
     """The rail's state, for a callback."""
-    rail = {"quantity": "frequency", "group": "all", "minus": None, "window": "prompt", "order": "index"}
+    rail = {"quantity": "frequency", "group": "all", "minus": "none", "window": "prompt", "order": "index"}
     filled = {f"routing-{name}.value": value for name, value in {**rail, "view": "picture", **values}.items()}
     return {**filled, "routing-run.data": {"run": run.id, "flagged": [list(place) for place in FLAGGED]}}
 
