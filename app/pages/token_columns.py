@@ -114,16 +114,12 @@ def _chip(one: Column, number: int, at: int, most: float, unit: str) -> Componen
     routed = not math.isnan(value)
     special = " special" if one.trace.special[at] else ""
     worth = f"{unit} {formats.number(value, 3)}" if routed else "not routed"
-    style = {"--w": f"{value / most:.3f}"} if routed and most else None
-    chip: Component = html.Button(
-        spoken,
-        type="button",
-        className=f"tok {part}{special}" + ("" if routed else " unrouted"),
-        tabIndex=0 if at == 0 else -1,
-        **({"style": style} if style else {}),
-        **dataset(at=f"{number}.{at}"),
-        **aria(label=f"{spoken}, {PARTS[part]}, {worth}"),
-    )
+    more: dict[str, Any] = {**dataset(at=f"{number}.{at}"), **aria(label=f"{spoken}, {PARTS[part]}, {worth}")}
+    if routed and most:
+        more["style"] = {"--w": f"{value / most:.3f}"}
+    name = f"tok {part}{special}" + ("" if routed else " unrouted")
+    # All tokens of a column are one stop for Tab; the arrow keys go on from the first.
+    chip: Component = html.Button(spoken, type="button", className=name, tabIndex=0 if at == 0 else -1, **more)
     return chip
 
 
