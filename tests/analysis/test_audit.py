@@ -135,6 +135,19 @@ def test_the_dose_curve_leaves_its_band_and_the_committee_does_not_matter(found:
     assert section["committee"]["refusal"]["estimate"] < 0.05
 
 
+def test_the_nulls_of_those_that_matter_are_kept_one_by_one(found: AuditResult) -> None:
+    experts = found.report["experts"]
+    with_values = [row for row in experts if row["null"] and "values" in row["null"]]
+    assert {(row["layer"], row["expert"]) for row in experts if row["flagged"]} <= {
+        (row["layer"], row["expert"]) for row in with_values
+    }
+    assert len(with_values) < len(experts) / 4, "of all others the spread is enough"
+    for null in [*(row["null"] for row in with_values), found.report["flagged"]["null"]]:
+        assert len(null["values"]) == null["n"]
+        assert np.mean(null["values"]) == pytest.approx(null["mean"], rel=1e-4)
+        assert np.std(null["values"], ddof=1) == pytest.approx(null["sd"], rel=1e-4)
+
+
 def test_routing_follows_topic(found: AuditResult) -> None:
     ratio = found.report["routing"]["topic_ratio"]
     assert 0 < ratio["low"] <= ratio["estimate"] <= ratio["high"] < 1
