@@ -175,6 +175,11 @@ def parse_place(text: str | None) -> tuple[int, int] | None:
     return (int(layer), int(expert)) if layer.isdecimal() and expert.isdecimal() else None
 
 
+def _tall(figure: Figure) -> dict[str, str]:
+    """The box of a chart that was empty before does not grow with its figure by itself."""
+    return {"height": f"{figure.layout.height}px"}
+
+
 def _key(choice: Choice) -> list[str | None]:
     """What the picture depends on, so that it is not drawn and sent twice."""
     return [*choice.cells, choice.order]
@@ -205,6 +210,7 @@ def _register_pictures(bind: Binder) -> None:
 
     @bind.on(
         Output("routing-heatmap", "figure"),
+        Output("routing-heatmap", "style"),
         Output("routing-drawn", "data"),
         Output("routing-title", "children"),
         Output("routing-caption", "children"),
@@ -224,11 +230,12 @@ def _register_pictures(bind: Binder) -> None:
         cells = services.results.heatmap(run["run"], *choice.cells)
         drawn = draw(services, run["run"], cells, run["flagged"], order)
         again = view == "picture" and key != _key(choice)
-        picture = (drawn.figure, _key(choice)) if again else (no_update, no_update)
+        picture = (drawn.figure, _tall(drawn.figure), _key(choice)) if again else (no_update,) * 3
         return *picture, _title(drawn, choice), drawn.caption, drawn.csv, drawn.largest
 
     @bind.on(
         Output("routing-maps", "figure"),
+        Output("routing-maps", "style"),
         Output("routing-maps-caption", "children"),
         Output("routing-maps-drawn", "data"),
         *(Input(name, "value") for name in CELLS),
@@ -245,9 +252,9 @@ def _register_pictures(bind: Binder) -> None:
         label = (selection or {}).get("label")
         wanted = _maps_key(choice, label)
         if not run or view != "topics" or key == wanted:
-            return no_update, no_update, no_update
+            return (no_update,) * 4
         maps = _try_maps(services, run["run"], choice, label)
-        return maps.figure, maps.caption, wanted
+        return maps.figure, _tall(maps.figure), maps.caption, wanted
 
     @bind.on(
         Output("routing-spread", "figure"),
