@@ -42,9 +42,10 @@ def band_strip(
     values = list(band.get("values") or ())
     chart = figure(height=136 if values else 112)
     if band["n"]:
-        low, high = _limits(band)
-        chart.add_shape(type="rect", x0=low, x1=high, y0=-0.5, y1=0.5, line_width=0, fillcolor=clear(NULL, 0.3))
-        _random_sets(chart, band["mean"], (low, high), values)
+        limits = _limits(band)
+        ends = {"x0": limits[0], "x1": limits[1], "y0": -0.5, "y1": 0.5}
+        chart.add_shape(type="rect", line_width=0, fillcolor=clear(NULL, 0.3), **ends)
+        _random_sets(chart, band["mean"], limits, values)
         mean = {"color": NULL, "width": 3}
         chart.add_shape(type="line", x0=band["mean"], x1=band["mean"], y0=-0.5, y1=0.5, line=mean)
         chart.add_annotation(
