@@ -14,8 +14,8 @@ from app import addresses, formats
 from app.callbacks import Binder
 from app.components import Column, aria, icon, info, plain_table, stat
 from app.components.states import empty, field_error
-from app.pages.report import facts_list
-from app.pages.run_list import live_cell
+from app.pages.run.report import facts_list
+from app.pages.runs.listing import live_cell
 from app.router import Page, View, Visit
 from backend.services import AuditEntry, ExpertScopeError, RunInfo, Services, Settings, StatusReport, WorkerInfo
 

@@ -9,9 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from analysis.playground.answer import DetectorVerdict, PlaygroundAnswer
-from app.pages import playground_routing
-from app.pages.playground_answer import headline, says
-from app.pages.playground_result import selection
+from app.pages.playground import routing as playground_routing
+from app.pages.playground.answer import headline, says
+from app.pages.playground.result import selection
 from backend.services import Asked, ModelInfo, NewQuestion, Question, RunInfo, Services
 from tests.app.conftest import Show
 from tests.backend.factories import FLAGGED, make_playground_answer

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.pages.cells import Choice, colours, group_options
-from app.pages.layer_table import layer_finding
+from app.pages.routing.cells import Choice, colours, group_options
+from app.pages.routing.layer_table import layer_finding
 from backend.services import RunInfo, Services
 from tests.backend.factories import EXPERTS, FLAGGED, LAYERS
 

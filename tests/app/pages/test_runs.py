@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.pages.run_list import Chosen, changed, live_cell, waiting
+from app.pages.runs.listing import Chosen, changed, live_cell, waiting
 from backend.services import ModelInfo, NewRun, PromptSetInfo, RunInfo, Services
 from tests.app.conftest import Show
 

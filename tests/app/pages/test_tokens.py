@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.pages.token_look import Look, Ranked, first_look, fitting, narrowed
-from app.pages.tokens import draw
+from app.pages.tokens.look import Look, Ranked, first_look, fitting, narrowed
+from app.pages.tokens.page import draw
 from backend.services import RunInfo, Services, TracedPrompt, partner
 from tests.backend.factories import EXPERTS, FLAGGED, LAYERS, make_result
 
