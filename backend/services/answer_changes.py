@@ -116,7 +116,8 @@ def _answered_twice(session: Session, run: RunRow) -> list[AnswerChange]:
         .where(base.run_id == run.id, base.variant == "base")
         .order_by(base.position)
     )
-    return [AnswerChange(*row) for row in session.execute(query)]
+    found: Sequence[Any] = session.execute(query).all()  # labels are text in the database
+    return [AnswerChange(*row) for row in found]
 
 
 def _counted(found: list[AnswerChange]) -> Transitions:

@@ -2,6 +2,7 @@
 ones."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
@@ -9,7 +10,7 @@ from dash.development.base_component import Component
 from app import formats, wording
 from app.components import aria, dataset, info
 from app.selection import LABELS
-from backend.services import ChangeFilter, Transition, Transitions
+from backend.services import ChangeFilter, LabelRate, Transition, Transitions
 
 
 def answer_matrices(
@@ -32,8 +33,8 @@ def _matrix(label: str, table: Transitions, names: Sequence[str], after: str, ch
     title = html.H3([named, f" prompts, {moved} ", info("answers_by_label")])
     if not table.prompts:
         return html.Section([title, html.P("None was answered twice.", className="dim")], className="stack")
-    rates = {rate.label: rate for rate in table.rates}
-    cells = {(cell.before, cell.after): cell for cell in table.cells}
+    rates: dict[str, LabelRate] = {rate.label: rate for rate in table.rates}
+    cells: dict[tuple[str, str], Transition] = {(cell.before, cell.after): cell for cell in table.cells}
     head = [html.Th(f"Before → {after}", scope="col")]
     head += [html.Th([wording.ANSWERS[name], _total(rates[name].after, table.prompts)], scope="col") for name in names]
     body = [
@@ -63,7 +64,7 @@ def _cell(label: str, cell: Transition, chosen: ChangeFilter | None) -> Componen
     if not cell.count:
         return html.Span("0", className="change-none num")
     share = formats.rate(vars(cell.share))
-    look = {
+    look: dict[str, Any] = {
         "className": "change num" if cell.before == cell.after else "change num moved",
         "style": {"--amount": f"{round(40 * (cell.share.estimate or 0))}%"},
     }

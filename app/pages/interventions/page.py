@@ -32,7 +32,7 @@ PAGE = Page("/runs/{run_id}/interventions", show)
 def _interventions(services: Services, finished: Finished, visit: Visit) -> Component:
     found = finished.report.get("interventions") or {}
     doses = found.get("dose") or []
-    parts = [
+    parts: list[tuple[str, str, Any]] = [
         ("flagged", "Flagged experts masked", flagged_effect(services, finished)),
         ("answers", "Answers by label", _answers(services, finished, visit)),
         ("dose", "How many it takes", _dose(finished, doses, found.get("prompts"))),
