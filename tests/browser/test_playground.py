@@ -15,7 +15,7 @@ def prompts(product: Product) -> dict[str, str]:
 def test_a_harmful_prompt_is_refused_and_a_benign_one_is_not(page: Page, product: Product) -> None:
     asked = prompts(product)
     page.goto(f"{product.url}/ui/playground?model={product.run['model']['id']}")
-    box = page.get_by_label("Prompt", exact=True)
+    box = page.get_by_role("textbox", name="Prompt")
     expect(page.get_by_role("button", name="Ask")).to_be_disabled()
 
     box.fill(asked["harmful"])
@@ -36,7 +36,7 @@ def test_a_harmful_prompt_is_refused_and_a_benign_one_is_not(page: Page, product
     expect(page.locator("#playground-texts")).to_contain_text(asked["harmful"])
     expect(page.locator("#playground-texts mark")).to_be_visible()
     expect(page.locator(".pg-token").first).to_be_visible()
-    page.get_by_text("Answer", exact=True).first.click()
+    page.locator("#playground-window").get_by_text("Answer").click()
     expect(page.locator("#playground-routing")).to_contain_text("all tokens that the model generated")
 
     page.get_by_role("button", name="Delete this question").click()
@@ -46,6 +46,6 @@ def test_a_harmful_prompt_is_refused_and_a_benign_one_is_not(page: Page, product
 
 def test_a_prompt_that_is_too_long_cannot_be_asked(page: Page, product: Product) -> None:
     page.goto(f"{product.url}/ui/playground")
-    page.get_by_label("Prompt", exact=True).fill("x" * 20_003)
+    page.get_by_role("textbox", name="Prompt").fill("x" * 20_003)
     expect(page.locator("#playground-count")).to_contain_text("3 too many, shorten it")
     expect(page.get_by_role("button", name="Ask")).to_be_disabled()
