@@ -10,6 +10,7 @@ The native libraries behind WeasyPrint (Pango) are not Python packages and may b
 import base64
 import hashlib
 import io
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ def check_pdf() -> None:
             f"a PDF needs the system library Pango, which is not installed here: {APT_LINE}, then start again; "
             "report.html prints as well"
         ) from fault
+    logging.getLogger("weasyprint").setLevel(logging.ERROR)  # it warns of every rule that only a browser knows
 
 
 def render_pdf(report: Mapping[str, Any], routing: RoutingTable) -> Pdf:
