@@ -3,6 +3,9 @@ FROM python:3.11-slim
 
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
     EXPERTSCOPE_DATA_DIR=/data EXPERTSCOPE_HOST=0.0.0.0 EXPERTSCOPE_LOG_JSON=true
+# Pango draws report.pdf.
+RUN apt-get update && apt-get install -y --no-install-recommends libpango-1.0-0 libpangoft2-1.0-0 \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/expertscope
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY analysis analysis

@@ -28,6 +28,7 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@PYTHON="$(PYTHON)" .ci/venv "$(VENV)"
+	@.ci/pango "$(BIN)/python"
 	@echo "installing into $(VENV); this happens once and takes some minutes"
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)

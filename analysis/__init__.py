@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from analysis import errors, statistics
     from analysis.audit import AuditSettings
     from analysis.audit import audit as run_audit
+    from analysis.comparing import Comparison, compare_audits
     from analysis.criteria import CRITERIA, Criterion, CriterionInfo, Evidence
     from analysis.detectors import DETECTORS, Detector, DetectorInfo
     from analysis.detectors.detection import Detection, detect
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from analysis.routing.saturation import Saturation, saturation
     from analysis.routing.summary import routing_table
     from analysis.routing.table import RoutingTable
+    from analysis.routing.token_trace import TokenTrace
+    from analysis.routing.token_tracing import trace_tokens
     from analysis.routing.topic_safety import TopicSafety
     from analysis.routing.topics import TopicSpecialisation, topic_specialisation
     from analysis.routing.trace import CaptureSettings, Trace, capture
@@ -57,6 +60,7 @@ else:
     # import of that module would put it in the name's place. That is why the audit is `run_audit` here.
     _NAMES = {
         "analysis.audit": "AuditSettings run_audit",
+        "analysis.comparing": "Comparison compare_audits",
         "analysis.criteria": "CRITERIA Criterion CriterionInfo Evidence",
         "analysis.detectors": "DETECTORS Detector DetectorInfo",
         "analysis.detectors.detection": "Detection detect",
@@ -78,6 +82,8 @@ else:
         "analysis.routing.forced": "ForcedPair capture_forced",
         "analysis.routing.summary": "routing_table",
         "analysis.routing.table": "RoutingTable",
+        "analysis.routing.token_trace": "TokenTrace",
+        "analysis.routing.token_tracing": "trace_tokens",
         "analysis.routing.topic_safety": "TopicSafety",
         "analysis.routing.topics": "TopicSpecialisation topic_specialisation",
         "analysis.routing.trace": "CaptureSettings Trace capture",
@@ -119,6 +125,7 @@ __all__ = [
     "CaptureSettings",
     "Certificate",
     "Coactivation",
+    "Comparison",
     "Criterion",
     "CriterionInfo",
     "Detection",
@@ -143,6 +150,7 @@ __all__ = [
     "Saturation",
     "SeamListener",
     "SharedExpertLora",
+    "TokenTrace",
     "TopicSafety",
     "TopicSpecialisation",
     "Trace",
@@ -153,6 +161,7 @@ __all__ = [
     "builtin_names",
     "capture",
     "capture_forced",
+    "compare_audits",
     "compare_outcomes",
     "contrasts",
     "detect",
@@ -181,6 +190,7 @@ __all__ = [
     "score",
     "statistics",
     "topic_specialisation",
+    "trace_tokens",
     "train_organism",
     "tune_trial",
 ]

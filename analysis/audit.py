@@ -37,6 +37,7 @@ from analysis.routing.description import RoutingDescription, describe_routing
 from analysis.routing.forced import ForcedPair
 from analysis.routing.profile import routing_profile
 from analysis.routing.summary import prompt_window, routing_table
+from analysis.routing.token_tracing import token_traces
 from analysis.routing.trace import CaptureSettings, Progress, Trace, capture, silent
 from analysis.shards import MemoryShards, ShardStore
 from analysis.study import contrasts, judge_answers, routing_evidence
@@ -80,7 +81,9 @@ def audit(
     judges = judges_of(settings, used, store)
     judge = judges.first
     split = halves(used, settings.seed)
-    capturing = CaptureSettings(settings.max_new_tokens, settings.batch_tokens)
+    capturing = CaptureSettings(
+        settings.max_new_tokens, settings.batch_tokens, token_bytes=settings.token_bytes, seed=settings.seed
+    )
     trace: Trace = clock.time("capture", lambda: capture(model, used, capturing, shards=store, progress=progress))
     answers = judges.seconded(trace.prompts, trace.answers, list(judge_answers(trace, judge)))
     openings, no_margin = _openings(trace, answers, split)
@@ -159,6 +162,7 @@ def _result(audited: Audited) -> AuditResult:
         routing=audited.table,
         counts=PromptCounts(tuple(p.id for p in trace.prompts), trace.selections, trace.tokens),
         answers=audited.answers + (audited.masked.answers if audited.masked else ()),
+        tokens=token_traces(audited.model, trace),
     )
 
 

@@ -13,7 +13,8 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 class AuditSettings:
     """`prompts` bounds the harmful and the benign prompts used (None = all); `null_prompts` those answered under each
     null set. `forced_tokens` bounds the answers that are forced on harmful prompts. The dose curve goes up to `dose`
-    experts, with `dose_nulls` random sets at each size.
+    experts, with `dose_nulls` random sets at each size. `token_bytes` bounds, uncompressed, the single tokens that are
+    kept: of all prompts where they fit, else of a sample of whole pairs over all topics.
     """
 
     preset: Preset = "standard"
@@ -30,6 +31,7 @@ class AuditSettings:
     forced_tokens: int = 16
     dose: int = 8
     dose_nulls: int = 100
+    token_bytes: int = 32_000_000
 
     @classmethod
     def from_preset(

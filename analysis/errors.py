@@ -10,6 +10,8 @@ JSON envelope, and a page shows it beside the field that caused it.
     ├── NotFoundError              a name or id that leads nowhere
     ├── ConflictError              the thing is not in a state that allows this
     ├── ForbiddenError             what nobody here has been allowed to do
+    ├── NotReadyError              a part of the installation that does not answer
+    ├── NotInstalledError          a part of the system that this needs and that is missing
     ├── ModelError                 a model that cannot be inspected
     │   ├── NotMixtureOfExpertsError
     │   ├── UnsupportedArchitectureError
@@ -85,6 +87,14 @@ class ConflictError(ExpertScopeError):
 
 class ForbiddenError(ExpertScopeError):
     code, status = "forbidden", 403
+
+
+class NotReadyError(ExpertScopeError):
+    code, status = "not_ready", 503
+
+
+class NotInstalledError(ExpertScopeError):
+    code, status = "not_installed", 501
 
 
 class ModelError(ExpertScopeError):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from analysis.blob import pack, unpack
 from analysis.routing.table import RoutingTable
+from analysis.routing.token_trace import TokenTrace
 
 Variant = Literal["base", "masked", "changed"]
 AnswerLabel = Literal["refusal", "partial", "compliance", "degenerate", "unjudged"]
@@ -52,10 +53,13 @@ class PromptCounts:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """Everything a finished audit knows. `report` is report.json itself, ready for `json.dumps`."""
+    """Everything a finished audit knows. `report` is report.json itself, ready for `json.dumps`; `tokens` are those of
+    the prompts that the bound on them has room for.
+    """
 
     report: dict[str, Any]
     certificate: dict[str, Any]
     routing: RoutingTable
     counts: PromptCounts
     answers: tuple[Answer, ...]
+    tokens: tuple[TokenTrace, ...] = ()

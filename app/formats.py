@@ -1,7 +1,7 @@
 """Numbers as people read them: at most three significant figures, units always, an interval after its estimate."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -134,6 +134,18 @@ def ordinal(value: int) -> str:
     return f"{count(value)}{ending}"
 
 
+def spans(numbers: Sequence[int]) -> str:
+    """Whole numbers in rising order, runs of three or more drawn together: "0–3, 5, 7"."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    shown = [f"{one[0]}–{one[-1]}" if len(one) > 2 else ", ".join(map(str, one)) for one in parts]
+    return ", ".join(shown)
+
+
 def place(layer: int, expert: int) -> str:
     """The name of an expert: "L2·E5"."""
     return f"L{layer}·E{expert}"
@@ -156,3 +168,13 @@ def _interval_decimals(estimate: float, low: float, high: float) -> int:
     width = high - low
     wanted = _decimals(width, 2) if width > 0 else _decimals(largest, 3)
     return min(wanted, _decimals(largest, 3))
+
+
+def size(count_of_bytes: int) -> str:
+    """Bytes as people say them: "512 B", "120 kB", "1.5 GB", in powers of 1000."""
+    value, unit = float(count_of_bytes), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{number(value, 3)} {unit}"

@@ -37,10 +37,28 @@ QUANTITIES: Mapping[str, Quantity] = {
         "How many times as often the expert is selected as it would be if all experts were used evenly.",
         "lift = f · E / k; 1 is even use",
     ),
+    "token_mass": Quantity(
+        "Refusal-relevant mass",
+        "How much of the weight that a token was routed with went to the flagged experts, in one layer or over all MoE "
+        "layers. It says where they were applied, not what they did there.",
+        "mean over layers of Σ |g| of the flagged experts / Σ |g|; at most (layers with one) / L over all layers",
+    ),
     "difference": Quantity(
         "Harmful − benign",
         "Selection frequency on harmful prompts less that on benign ones, within the chosen group.",
         "f(harmful) − f(benign)",
+    ),
+    "order_topic": Quantity(
+        "Order by topic",
+        "Each layer's experts side by side by the topic that uses them most, and within a topic the most specialised "
+        "first. Across is a position then, and the same position is another expert in another layer.",
+        "topic of the largest lift f(topic) · E / k",
+    ),
+    "order_effect": Quantity(
+        "Order by effect",
+        "Each layer's experts side by side, those first whose ablation changes refusal most; experts that were not "
+        "ablated stand last. Across is a position then.",
+        "effect in nats, largest first",
     ),
     "jsd": Quantity(
         "Jensen–Shannon divergence",
@@ -305,9 +323,71 @@ QUANTITIES: Mapping[str, Quantity] = {
         "How many experts a layer uses, counted by how evenly it uses them.",
         "2^H of f / k",
     ),
+    "layer_choice": Quantity(
+        "Layer",
+        "The layer that is marked in every chart and table of this page, and whose distances the topic matrix shows.",
+        source="A choice of this page, kept in its address",
+    ),
+    "answers_by_label": Quantity(
+        "Answers by label",
+        "What the judge called each answer before and after the flagged experts were masked, on the same prompts. The "
+        "share is of the answers that had the row's label before.",
+        "Wilson 95 % interval over prompts, which takes them as independent",
+    ),
+    "rank": Quantity(
+        "Rank of the update",
+        "How many directions the update of each weight matrix has: more can change more.",
+        "ΔW = B A with rank r",
+        "LoRA, Hu et al. 2021",
+    ),
+    "steps": Quantity("Steps", "How often the update was changed in training; the time that took stands below."),
+    "tuning_loss": Quantity(
+        "Loss of training",
+        "How much the model was surprised by the answers that it was to learn, at the first step and at the last: it "
+        "should fall where there is something to learn.",
+        "mean cross-entropy of a token, with the penalties of the recipe",
+    ),
     "preset": Quantity(
         "Depth",
         "How many resamples, matched controls and generated answers the audit spends. More narrows the intervals.",
+    ),
+    "compare_paired": Quantity(
+        "B − A on the same prompts",
+        "Each answer of B less that of A to the same prompt, averaged. Where fewer than half of the prompts are the "
+        "same, the two rates stand apart instead.",
+        "95 % interval: topics resampled; apart: Newcombe's, over topics",
+        "Newcombe 1998; pairing is ExpertScope's definition",
+    ),
+    "compare_apart": Quantity(
+        "B − A of two estimates",
+        "The difference of two numbers that were measured apart. On the same prompts its interval is wider than need "
+        "be.",
+        "limits recovered from both intervals (MOVER)",
+        "Zou and Donner 2008",
+    ),
+    "compare_change": Quantity(
+        "B − A, expert by expert",
+        "How much more (amber) or less (slate) an expert is used in B than in A, averaged within a prompt, then over "
+        "prompts.",
+        "Δ = f(B) − f(A); symmetric scale around 0",
+    ),
+    "compare_moved": Quantity(
+        "How far routing moved",
+        "The mean change of an expert's selection frequency, and how differently the two models' routers spread their "
+        "probability.",
+        "mean over experts of |Δf|; JSD, base 2, of mean router probabilities, averaged over layers",
+    ),
+    "compare_ranks": Quantity(
+        "Rank agreement",
+        "Whether both audits rank the experts alike: 1 is the same order, 0 none in common.",
+        "Spearman's ρ, Kendall's τ-b",
+        "Spearman 1904; Kendall 1945",
+    ),
+    "compare_jaccard": Quantity(
+        "Overlap of the flagged sets",
+        "Experts flagged in both over experts flagged in either: 1 is the same set, 0 none in common.",
+        "|A ∩ B| / |A ∪ B|",
+        "Jaccard 1901",
     ),
     "mcnemar": Quantity(
         "McNemar p",
@@ -387,6 +467,11 @@ QUANTITIES: Mapping[str, Quantity] = {
         "Brier score",
         "Mean squared error of the stated probability: 0 is perfect, 0.25 is a coin that says one half.",
     ),
+    "detector_weight": Quantity(
+        "Weight",
+        "How far the detector's log-odds of harm rise when this is one standard deviation higher; below 0 they fall.",
+        "coefficient of a logistic regression on standardised features",
+    ),
     "within_category": Quantity(
         "Inside a topic",
         "The mean over topics of the AUROC among the prompts of that topic alone, which no difference between topics "
@@ -402,6 +487,32 @@ QUANTITIES: Mapping[str, Quantity] = {
         "Layer and expert, both counted from 0 as everywhere here. Expert 7 of layer 1 is 1:7.",
     ),
     "seed": Quantity("Seed", "Fixes every random choice of the audit, so that it can be repeated exactly."),
+    "group_distance": Quantity(
+        "Distance to a group",
+        "How differently the prompt is routed from an audit's harmful, or benign, prompts on average: 0 is alike.",
+        "D = mean over layers of JSD (base 2) between f/k of the prompt's tokens and the group's mean f/k",
+    ),
+    "lean": Quantity(
+        "Lean",
+        "Whether the prompt's routing lies nearer to the harmful prompts (above 0) or to the benign ones (below 0).",
+        "D(benign) − D(harmful)",
+    ),
+    "lean_auroc": Quantity(
+        "What the lean is worth",
+        "How often the lean of one of the audit's harmful prompts exceeds that of a benign one: 0.5 is chance.",
+        "AUROC of D(benign) − D(harmful), each prompt against means without its own pair; topics resampled",
+    ),
+    "harmful_probability": Quantity(
+        "P(harmful)",
+        "How likely the prompt is harmful, as the detector has learnt it from its own prompts.",
+        "calibrated probability of the detector",
+    ),
+    "token_share": Quantity(
+        "Share of a token's weight",
+        "How much of the weight that the routers applied to a token went to these experts, averaged over layers when "
+        "they lie in several.",
+        "mean over layers of Σ g(experts) / Σ g",
+    ),
     "judge": Quantity("Judge", "What labels each answer as refusal, partial, compliance, degenerate or unjudged."),
     "second_judge": Quantity(
         "Second judge",
@@ -428,8 +539,67 @@ QUANTITIES: Mapping[str, Quantity] = {
         "(p + Sp − 1) / (Se + Sp − 1); interval of Lang and Reiczigel 2014",
         "Rogan and Gladen 1978",
     ),
+    "balance": Quantity(
+        "Balance",
+        "How many harmful and benign prompts each topic has. Where their topics differ, what follows the topic looks "
+        "as if it followed the harm.",
+        "confounded where under half of the harmful prompts share a topic with benign ones",
+    ),
+    "duplicates": Quantity(
+        "Repeated prompts",
+        "Prompts that say the same count twice without telling anything new, so intervals come out too narrow.",
+        "same text after NFKC, case folding and single spaces",
+        "Unicode Standard Annex 15 for NFKC; the rest is ours",
+    ),
+    "estimated_time": Quantity(
+        "Estimated time",
+        "How long the run takes, scaled from finished runs by the tokens that pass through the model. A busy machine "
+        "takes longer.",
+        "time = Σ over stages of measured seconds · tokens now / tokens then · active parameters now / then",
+    ),
+    "estimated_memory": Quantity(
+        "Estimated memory",
+        "What the worker holds at most: weights, the batch that is computed, and the program itself.",
+        "(parameters + batch tokens · (2 · layers + 12) · width) · bytes of a number + 0.7 GB",
+    ),
+    "resolution": Quantity(
+        "Interval of a refusal rate",
+        "Half the width of its 95 % interval where half of the harmful prompts are refused, which is the widest case.",
+        "Wilson's interval at 1/2; prompts of a topic that are much alike count for less (design effect, ICC 0.1)",
+        "Wilson 1927; Kish 1965",
+    ),
+    "active_parameters": Quantity(
+        "Active parameters",
+        "The weights that one token meets: all but those of the routed experts that it does not select.",
+        "parameters − Σ over layers of routed experts' weights · (E − k) / E",
+    ),
     "pairs": Quantity(
         "Matched pairs",
         "A harmful and a benign prompt of the same topic and form; the safety contrast needs them.",
     ),
+    "labelled": Quantity(
+        "Labelled answers",
+        "How many answers people labelled that this judge labelled too. Those from review queues are counted apart, "
+        "since they are the hard ones.",
+    ),
+    "confusion": Quantity(
+        "Labels beside each other",
+        "Of the answers that people call one thing, how many the judge calls each thing: a judge that is always right "
+        "has numbers on the diagonal alone.",
+    ),
+    "human_rate": Quantity("Refusal rate by people", "The share of the labelled answers that people call a refusal."),
+    "heartbeat": Quantity(
+        "Heartbeat",
+        "When the worker last wrote down that it is alive. One that is silent for longer than "
+        "EXPERTSCOPE_WORKER_STALE_SECONDS counts as gone.",
+    ),
+    "database_size": Quantity(
+        "Size of the database",
+        "What the application database takes: the file with its journals, or what PostgreSQL says of it.",
+    ),
+    "runs_size": Quantity(
+        "Size of the runs' folder",
+        "What shards and files of all runs take. At most 20 000 files are looked at; beyond that it is a lower bound.",
+    ),
+    "disk_free": Quantity("Free on disk", "What the disk of the data folder has left for further runs."),
 }

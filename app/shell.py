@@ -110,6 +110,8 @@ def _header() -> Component:
             html.Nav(
                 [
                     dcc.Link("Runs", href=addresses.RUNS, id="nav-runs"),
+                    dcc.Link("Playground", href=addresses.PLAYGROUND, id="nav-playground"),
+                    dcc.Link("Compare", href=addresses.COMPARE, id="nav-compare"),
                     html.Span(className="nav-divider"),
                     dcc.Link("Prompt sets", href=addresses.PROMPT_SETS, id="nav-prompt-sets"),
                     dcc.Link("Models", href=addresses.MODELS, id="nav-models"),
@@ -124,6 +126,11 @@ def _header() -> Component:
                 type="button",
                 className="search-open push",
                 **aria(label="Search Ctrl K", keyshortcuts="Control+K Meta+K"),
+            ),
+            html.Nav(
+                dcc.Link("Admin", href=addresses.ADMIN, id="nav-admin"),
+                className="main-nav",
+                **aria(label="Installation"),
             ),
             dmc.ColorSchemeToggle(
                 lightIcon=icon("sun"),

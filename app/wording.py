@@ -9,6 +9,7 @@ from typing import Any
 
 from app import formats
 from app.quantities import QUANTITIES
+from backend.services import follows
 
 Report = Mapping[str, Any]
 
@@ -104,6 +105,25 @@ WITHHELD = {
     "leave_category_out.scores": "Scores of some prompts, topics left out",
     "leave_category_out.single_categories": "Topics one by one",
 }
+DRIVES = {
+    "topic": "Topic",
+    "rather topic": "Topic more than safety",
+    "safety": "Safety more than topic",
+    "alike": "Neither clearly",
+    "unsure": "Not known: no interval",
+    "unmeasured": "Not measured",
+}
+"""The same of one layer."""
+ANSWERS = {
+    "refusal": "Refusal",
+    "partial": "Partial refusal",
+    "compliance": "Compliance",
+    "degenerate": "Degenerate",
+    "unjudged": "Unjudged",
+}
+"""The labels of answers, as headings have them."""
+MADE = {"mask": "Masked", "tune": "Tuned", "harden": "Hardened", "stress": "Stressed"}
+"""What a run did to the experts of the audit that it was made from."""
 MATERIAL = 0.1
 """The least loss of refusal probability that is called an effect, as in the audit."""
 PRESETS = {
@@ -134,23 +154,35 @@ def verdict(sentence: str, caveats: Sequence[str] = ()) -> Verdict:
     return Verdict(finding.rstrip("."), basis[:1].upper() + basis[1:], tuple(caveats))
 
 
-def routing_finding(report: Report) -> str:
-    """What the topic ratio ρ says, in a few words."""
+def layer_drive(row: Mapping[str, Any], *, confounded: bool) -> str:
+    """What drives one layer of a report's `per_layer`, in a few words."""
+    return "Cannot be told" if confounded else DRIVES[follows(row.get("topic_ratio"))]
+
+
+def layers_finding(report: Report) -> str:
+    """How many layers follow topic, how many safety, and which."""
+    rows = report["routing"]["per_layer"]
     if confounded(report):
-        return "Whether routing follows topic or safety cannot be told with these prompts"
-    ratio = report["routing"].get("topic_ratio") or {}
-    low, high = ratio.get("low"), ratio.get("high")
-    if ratio.get("estimate") is None:
-        return "Whether routing follows topic or safety could not be measured"
-    if low is None or high is None:
-        return "Routing follows topic and safety to a degree that these prompts cannot tell apart"
-    if high < 0.5:
-        return "Routing follows topic, not safety"
-    if high < 1:
-        return "Routing follows topic more than safety"
-    if low > 1:
-        return "Routing separates harmful from benign more than it separates topics"
-    return "Routing follows topic and safety alike, as far as these prompts tell"
+        return "What drives a layer cannot be told with these prompts"
+    found = {key: [row["layer"] for row in rows if follows(row.get("topic_ratio")) == key] for key in DRIVES}
+    topic, safety = sorted(found["topic"] + found["rather topic"]), found["safety"]
+    parts = [
+        f"{name} drives {_layers(layers, len(rows))}"
+        for name, layers in (("topic", topic), ("safety", safety))
+        if layers
+    ]
+    if not parts:
+        return "No layer follows one more than the other, as far as these prompts tell"
+    rest = len(rows) - len(topic) - len(safety)
+    parts += [f"{'the rest do' if rest > 1 else 'one does'} not say"] if rest else []
+    text = ", ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+def _layers(layers: Sequence[int], of: int) -> str:
+    if len(layers) == of:
+        return "the only layer" if of == 1 else f"all {of} layers"
+    return f"layer {layers[0]}" if len(layers) == 1 else f"layers {formats.spans(layers)}"
 
 
 def confounded(report: Report) -> bool:

@@ -15,6 +15,7 @@ from analysis.errors import ExpertScopeError
 from backend.commands import (
     adapters,
     audit,
+    compare,
     conformance,
     detect,
     judge,
@@ -47,6 +48,8 @@ app.command()(detect.detect)
 app.command()(mask.mask)
 app.command()(tune.tune)
 app.command()(judge.judge)
+app.command()(compare.compare)
+app.command()(compare.gate)
 app.command()(conformance.conformance)
 app.add_typer(routing.app, name="routing")
 app.add_typer(prompts.app, name="prompts")

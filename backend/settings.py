@@ -91,6 +91,15 @@ class Settings(BaseSettings):
         default=False,
         description="Never send the text of generated answers to a page or over the API; labels and margins remain.",
     )
+    playground_kept: int = Field(
+        default=50,
+        ge=1,
+        description="Questions of the playground that are kept, the newest; older ones are deleted with their texts.",
+    )
+    hide_prompts: bool = Field(
+        default=False,
+        description="Never send the text of prompts to a page or over the API; ids, labels and topics remain.",
+    )
     judge_endpoints: dict[str, JudgeEndpoint] = Field(
         default_factory=dict,
         description="Judges that answer over an OpenAI-compatible API, as JSON: name to url, model and, where needed, "

@@ -1,13 +1,15 @@
-"""Take the documentation's pictures from a running server with a finished audit.
+"""Take the documentation's pictures of every page from a running server with a finished audit of `organism:planted`.
 
     make run                                            # in one terminal
     .venv/bin/python docs/screenshots.py [ADDRESS]      # in another
 
-Writes docs/images/NAME.png, at 1280 pixels in the light theme.
+Runs of the other kinds, a second audit and an answered question are made first where the server has none. Writes
+docs/images/NAME.png, 1280 pixels wide in the light theme; docs/pages.md shows them.
 """
 
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +18,123 @@ from playwright.sync_api import Page, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
 SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+TALLEST = 1800
+"""Pixels of a page that a picture shows."""
 
 
-def addresses(server: str) -> dict[str, str]:
-    """File name to page, for the newest finished run."""
-    runs: list[dict[str, Any]] = httpx.get(f"{server}/api/v1/runs", params={"status": "done"}).json()["items"]
-    if not runs:
-        raise SystemExit(f"{server} has no finished run yet: wait for its first audit")
-    run = f"/ui/runs/{runs[0]['id']}"
-    expert = httpx.get(f"{server}/api/v1/runs/{runs[0]['id']}/report.json").json()["experts"][0]
-    tabs = {name: f"{run}/{name}" for name in ("routing", "topics", "experts", "report")}
-    own = {"expert": f"{run}/experts/{expert['layer']}/{expert['expert']}"}
-    return {"runs": "/ui/runs", "new-run": "/ui/runs/new", "overview": run, **tabs, **own}
+class Server:
+    """A running ExpertScope, asked over its API."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._http = httpx.Client(base_url=f"{address}/api/v1", timeout=60)
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        found: dict[str, Any] = self._http.get(path, params=query).raise_for_status().json()
+        return found
+
+    def run(self, kind: str, **asked: Any) -> dict[str, Any]:
+        """The newest finished run of a kind, made now where there is none."""
+        done = self.get("/runs", status="done", kind=kind)["items"]
+        if done:
+            first: dict[str, Any] = done[0]
+            return first
+        made = self._http.post("/runs", json={"kind": kind, "preset": "quick", **asked}).raise_for_status().json()
+        sys.stdout.write(f"waiting for a run of kind {kind}\n")
+        while made["status"] in ("queued", "running"):
+            time.sleep(2)
+            made = self.get(f"/runs/{made['id']}")
+        if made["status"] != "done":
+            raise SystemExit(f"the run of kind {kind} is {made['status']}: {made['error']}")
+        return dict(made)
+
+    def second_audit(self, first: dict[str, Any]) -> dict[str, Any]:
+        """Another finished audit than `first`, of the same model with another seed where there is none."""
+        others = [one for one in self.get("/runs", status="done", kind="audit")["items"] if one["id"] != first["id"]]
+        if others:
+            return dict(others[0])
+        asked = {"model": first["model"]["id"], "prompt_set_id": first["prompt_set"]["id"], "seed": 1}
+        made = self._http.post("/runs", json={"kind": "audit", "preset": "quick", **asked}).raise_for_status().json()
+        while made["status"] in ("queued", "running"):
+            time.sleep(2)
+            made = self.get(f"/runs/{made['id']}")
+        return dict(made)
+
+    def question(self, model: str) -> str:
+        """An answered question of the playground."""
+        kept = self.get("/playground", status="done")["items"]
+        if kept:
+            return str(kept[0]["id"])
+        asked = {"model": model, "prompt": "How do I bake bread?"}
+        made = self._http.post("/playground", params={"wait": 30}, json=asked).raise_for_status().json()
+        while made["status"] in ("queued", "running"):
+            time.sleep(1)
+            made = self.get(f"/playground/{made['id']}")
+        return str(made["id"])
 
 
-def take(page: Page, server: str) -> None:
+def addresses(server: Server) -> dict[str, str]:
+    """Picture to page."""
+    audits = [
+        one for one in server.get("/runs", status="done", kind="audit")["items"] if one["model"]["name"] == "planted"
+    ]
+    if not audits:
+        raise SystemExit(f"{server.address} has no finished audit of organism:planted yet: wait for its first one")
+    audit = audits[-1]
+    report = server.get(f"/runs/{audit['id']}/report.json")
+    layer, expert = report["flagged"]["experts"][0]
+    common = {"model": audit["model"]["id"], "prompt_set_id": audit["prompt_set"]["id"]}
+    acted = {**common, "experts_from": audit["id"]}
+    kinds = {
+        "trace": server.run("trace", **common),
+        "mask": server.run("mask", **acted),
+        "detector": server.run("detect", detector="router_logits", **common),
+        "tuning": server.run("tune", controls=4, **acted),
+    }
+    other = server.second_audit(audit)
+    run = f"/ui/runs/{audit['id']}"
+    selected = f"sel={','.join(f'{la}.{ex}' for la, ex in report['flagged']['experts'])}"
+    return {
+        "runs": "/ui/runs",
+        "new-run": f"/ui/runs/new?model={common['model']}&prompts={common['prompt_set_id']}",
+        "overview": run,
+        "routing": f"{run}/routing?{selected}",
+        "routing-topics": f"{run}/routing?view=topics",
+        "topics": f"{run}/topics",
+        "experts": f"{run}/experts?{selected}",
+        "expert": f"{run}/experts/{layer}/{expert}",
+        "tokens": f"{run}/tokens",
+        "interventions": f"{run}/interventions",
+        "report": f"{run}/report",
+        **{name: f"/ui/runs/{one['id']}" for name, one in kinds.items()},
+        "compare": f"/ui/compare?a={audit['id']}&b={other['id']}",
+        "playground": f"/ui/playground?q={server.question(common['model'])}",
+        "prompt-sets": "/ui/prompt-sets",
+        "prompt-set": f"/ui/prompt-sets/{common['prompt_set_id']}",
+        "prompt-import": "/ui/prompt-sets/import",
+        "models": "/ui/models",
+        "judges": "/ui/judges",
+        "admin": "/ui/admin",
+    }
+
+
+def take(page: Page, server: Server) -> None:
     for name, address in addresses(server).items():
-        page.goto(server + address, wait_until="networkidle")
-        page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+        page.goto(server.address + address, wait_until="networkidle")
+        page.wait_for_timeout(1500)
+        tall = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
+        page.screenshot(
+            path=IMAGES / f"{name}.png", full_page=True, clip={"x": 0, "y": 0, "width": 1280, "height": tall}
+        )
         sys.stdout.write(f"docs/images/{name}.png\n")
 
 
 def main() -> None:
-    server = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
+    server = Server(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000")
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SWITCHES)
-        take(browser.new_page(viewport={"width": 1280, "height": 900}), server)
+        take(browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce"), server)
         browser.close()
 
 

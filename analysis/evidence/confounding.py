@@ -4,11 +4,10 @@ A label is compared with its opposite inside a topic, or not at all: where the h
 benign prompt has, whatever follows the topic looks as if it followed the harm. Called by the report.
 """
 
+from analysis.prompts.balance import ENOUGH
 from analysis.prompts.prompt_set import Label, PromptSet
 
 LABELS: tuple[Label, Label] = ("harmful", "benign")
-ENOUGH = 0.5
-"""At least this share of the harmful prompts must be of a topic that benign prompts have too."""
 
 
 def confounding(prompts: PromptSet) -> str | None:

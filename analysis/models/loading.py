@@ -102,7 +102,11 @@ def inspect_model(ref: str, *, revision: str | None = None) -> ModelDescription:
     source = resolve(ref, revision)
     description = describe(_skeleton(source), ref=source.ref, revision=source.revision, has_chat_template=False)
     # After the description, so that a dense model is called dense even where its tokenizer is missing.
-    return replace(description, has_chat_template=_tokenizer(source).chat_template is not None)
+    return replace(
+        description,
+        has_chat_template=bool(_tokenizer(source).chat_template),
+        weights_bytes=_weights_bytes(source),
+    )
 
 
 def skeleton(ref: str, *, revision: str | None = None) -> PreTrainedModel:
@@ -212,16 +216,26 @@ def _tokenizer(source: Source) -> PreTrainedTokenizerBase:
     return loaded
 
 
-def _weights_digest(source: Source) -> str | None:
+def _weight_files(source: Source) -> list[Path]:
+    """The weight files that are on this machine, by name."""
     folder = Path(source.location)
     if not source.local:
         from huggingface_hub import try_to_load_from_cache
 
         config = try_to_load_from_cache(source.location, "config.json", revision=source.revision or "main")
         if not isinstance(config, str):
-            return None
+            return []
         folder = Path(config).parent
-    files = sorted(folder.glob("*.safetensors"))
+    return sorted(folder.glob("*.safetensors"))
+
+
+def _weights_bytes(source: Source) -> int | None:
+    files = _weight_files(source)
+    return sum(file.stat().st_size for file in files) if files else None
+
+
+def _weights_digest(source: Source) -> str | None:
+    files = _weight_files(source)
     if not files:
         return None
     total = hashlib.sha256()

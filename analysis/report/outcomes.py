@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.audit_settings import AuditSettings
 from analysis.outcomes.judges import describe_judge, judge_agreement, load_judge, short_name
+from analysis.outcomes.per_prompt import answered
 from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.result import Answer
 from analysis.statistics import (
@@ -61,6 +62,7 @@ def outcomes_section(
         "judge": short_name(settings.judge),
         **_judges(answers, used, settings, masked),
         "masked": None if masked is None else _masked(masked, by_id, confirmation, settings.seed),
+        "per_prompt": [one.as_dict() for one in answered(used, answers)],
     }
 
 
@@ -168,4 +170,5 @@ def _null(rates: Sequence[float], observed: float) -> dict[str, Any]:
         "high": high,
         "n": len(null),
         "p_value": empirical_p(-observed, -null),
+        "values": null.tolist(),
     }

@@ -6,6 +6,7 @@ seam's selections with what each router returned.
 """
 
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -83,20 +84,40 @@ class Certificate:
         return f"Certificate({'passed' if self.passed else 'failed'}: {seen}, {counted})"
 
 
+def proven(tally: Tally) -> None:
+    """Raise CaptureError where what was seen is not what had to pass."""
+    failures = [message for holds, message in _checks(tally) if not holds]
+    if failures:
+        raise _refusal(failures)
+
+
 def certify(model: LoadedModel, tally: Tally, spot_check: SpotCheck) -> Certificate:
     """Put the checks together. Raises CaptureError when one fails."""
     failures = tuple(_failures(tally, spot_check))
     certificate = Certificate(not failures, tally, spot_check, _environment(model), failures)
     if failures:
-        raise CaptureError(
-            f"the capture does not agree with the model ({'; '.join(failures)}): nothing was kept; "
-            "please report the model's family"
-        )
+        raise _refusal(failures)
     return certificate
+
+
+def _refusal(failures: Sequence[str]) -> CaptureError:
+    return CaptureError(
+        f"the capture does not agree with the model ({'; '.join(failures)}): nothing was kept; "
+        "please report the model's family"
+    )
 
 
 def _failures(tally: Tally, spot: SpotCheck) -> list[str]:
     checks = [
+        *_checks(tally),
+        (spot.logits_identical, "tracing changes the logits"),
+        (spot.router_agreement is not False, "the seam's selections differ from what a router returned"),
+    ]
+    return [message for holds, message in checks if not holds]
+
+
+def _checks(tally: Tally) -> list[tuple[bool, str]]:
+    return [
         (tally.layers_seen == tally.layers_expected, f"{tally.layers_seen} of {tally.layers_expected} layers seen"),
         (
             tally.assignments_seen == tally.assignments_expected,
@@ -105,10 +126,7 @@ def _failures(tally: Tally, spot: SpotCheck) -> list[str]:
         (tally.every_layer_complete, "a layer's selections are not tokens × k, pads excluded"),
         (tally.fired_once, "a layer was not called exactly once per forward"),
         (tally.ids_in_range, "an expert id is out of range"),
-        (spot.logits_identical, "tracing changes the logits"),
-        (spot.router_agreement is not False, "the seam's selections differ from what a router returned"),
     ]
-    return [message for holds, message in checks if not holds]
 
 
 def _environment(model: LoadedModel) -> dict[str, Any]:

@@ -6,7 +6,7 @@ end token. The answer's last token before a length limit is never fed back to th
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from analysis.routing.coactivation import countable
 from analysis.routing.pair_counter import PairCounter
 from analysis.routing.sparse import SparseCounts
 from analysis.routing.table import WINDOWS
+from analysis.routing.token_keeper import KeptBatch, TokenKeeper
 
 PROMPT, BOUNDARY, RESPONSE = range(len(WINDOWS))
 _FLUSH_STEPS = 32
@@ -37,7 +38,7 @@ class Recorded:
     Arrays are [batch, windows, layers, experts]; `tokens` is [batch, windows]; `fired` counts hook calls per layer.
     `entropy` [batch, windows, layers] sums each token's −Σ π log2 π. `top_expert` [layers, batch, prompt tokens] is the
     expert with the highest applied weight (anything at a pad). `pairs` counts [pair windows, layers, experts, experts]
-    above the diagonal, None for a model with too many.
+    above the diagonal, None for a model with too many. `kept` has the single tokens of sequences that were asked for.
     """
 
     selections: npt.NDArray[np.uint32]
@@ -50,10 +51,14 @@ class Recorded:
     entropy: npt.NDArray[np.float32]
     top_expert: npt.NDArray[np.int32]
     pairs: SparseCounts | None
+    kept: KeptBatch | None = None
 
 
 class RoutingRecorder(SeamListener):
-    """Records one batch: attach it, run the forward or the generation, then call `fetch`."""
+    """Records one batch: attach it, run the forward or the generation, then call `fetch`.
+
+    `keep` are places in the batch whose single tokens are kept as well.
+    """
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class RoutingRecorder(SeamListener):
         eos_ids: Int[Tensor, " n"],
         *,
         pairs: bool = True,
+        keep: Sequence[int] = (),
     ) -> None:
         self._layers, self._eos = layers, eos_ids
         self._prompt_mask = attention_mask
@@ -72,6 +78,7 @@ class RoutingRecorder(SeamListener):
         self._weight = torch.zeros(shape, dtype=torch.float32, device=device)
         self._entropy = torch.zeros(shape[:-1], dtype=torch.float32, device=device)
         self._pairs = PairCounter(layers, device) if pairs and countable(len(layers), experts) else None
+        self._keeper = TokenKeeper(layers, keep, device) if keep else None
         self._out_of_range = torch.zeros((), dtype=torch.bool, device=device)
         self._response_tokens = torch.zeros(batch, dtype=torch.int32, device=device)
         self._active = torch.ones(batch, dtype=torch.bool, device=device)
@@ -145,6 +152,8 @@ class RoutingRecorder(SeamListener):
                 continue
             index, weights = (torch.stack([call[i] for call in calls[:steps]], dim=1) for i in (0, 1))
             self._add(RESPONSE, layer, index, weights, active[:, :steps])
+            if self._keeper is not None:
+                self._keeper.add_answer(layer.position, index, weights)
             if self._pairs is not None:
                 place = torch.tensor([layer.position], device=index.device)
                 known = index.clamp(0, layer.experts - 1).flatten(0, 1)[None]
@@ -174,6 +183,9 @@ class RoutingRecorder(SeamListener):
             top[positions] = index.gather(-1, weights.argmax(-1, keepdim=True)).squeeze(-1).int()
             if self._pairs is not None:
                 self._pairs.add("prompt", positions, index, self._prompt_mask.flatten())
+            if self._keeper is not None:
+                by_sequence = (len(calls), batch, width, k)
+                self._keeper.add_prompt(positions, index.view(by_sequence), weights.view(by_sequence))
         self._prompted.clear()
         return top.view(len(self._layers), batch, width)
 
@@ -193,6 +205,7 @@ class RoutingRecorder(SeamListener):
             entropy=self._entropy.permute(2, 0, 1).contiguous().cpu().numpy(),
             top_expert=top_expert.cpu().numpy(),
             pairs=self._pairs.fetch() if self._pairs is not None else None,
+            kept=self._keeper.fetch() if self._keeper is not None else None,
         )
 
     def _tokens(self) -> Int[Tensor, "batch windows"]:

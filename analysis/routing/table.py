@@ -18,10 +18,23 @@ Window = Literal["prompt", "boundary", "response"]
 Quantity = Literal["frequency", "probability", "lift", "difference"]
 WINDOWS: tuple[Window, ...] = get_args(Window)
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+SUBTRACTED: tuple[Quantity, ...] = ("frequency", "probability", "lift")
+"""What one group may have less of than another. A difference of harmful and benign is one already."""
 
 
 def topic_group(topic: str) -> str:
     return f"topic:{topic}"
+
+
+def favoured_label(group: str, minus: str) -> Literal["harmful", "benign"] | None:
+    """The label that positive cells of `group` − `minus` speak for; None unless the two differ in their label alone."""
+    inside, _, label = group.rpartition("/")
+    other_inside, _, other_label = minus.rpartition("/")
+    if inside != other_inside:
+        return None
+    if (label, other_label) == ("harmful", "benign"):
+        return "harmful"
+    return "benign" if (label, other_label) == ("benign", "harmful") else None
 
 
 @dataclass(frozen=True)
@@ -47,8 +60,21 @@ class RoutingTable:
         size = f"{len(self.groups)} groups × {len(self.layers)} layers × {self.experts} experts"
         return f"RoutingTable({size}, windows {', '.join(self.windows)})"
 
-    def cells(self, quantity: str, group: str = "all", window: str = "prompt") -> npt.NDArray[np.float32]:
-        """The float32 [layers, experts] picture of one quantity. Raises InputError for a name it does not know."""
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that its groups are of."""
+        named = (group.removeprefix(topic_group("")) for group in self.groups if group.startswith(topic_group("")))
+        return tuple(name for name in named if not name.endswith(("/harmful", "/benign")))
+
+    def cells(
+        self, quantity: str, group: str = "all", window: str = "prompt", minus: str | None = None
+    ) -> npt.NDArray[np.float32]:
+        """The float32 [layers, experts] picture of one quantity, less that of the group `minus` where one is given.
+
+        Raises InputError for a name it does not know, and for a difference of a difference.
+        """
+        if minus is not None:
+            return self._less(quantity, group, window, minus)
         if quantity == "frequency":
             return self._slice(self.frequency, group, window)
         if quantity == "probability":
@@ -58,6 +84,18 @@ class RoutingTable:
         if quantity == "difference":
             return self._difference(group, window)
         raise InputError(f"unknown quantity '{quantity}': expected one of {', '.join(QUANTITIES)}", field="quantity")
+
+    def _less(self, quantity: str, group: str, window: str, minus: str) -> npt.NDArray[np.float32]:
+        if quantity not in SUBTRACTED:
+            raise InputError(
+                f"quantity '{quantity}' of one group less another does not exist: expected one of "
+                f"{', '.join(SUBTRACTED)}",
+                field="quantity",
+            )
+        if minus not in self.groups:
+            raise InputError(f"unknown group '{minus}': this run has {', '.join(self.groups)}", field="minus")
+        less: npt.NDArray[np.float32] = self.cells(quantity, group, window) - self.cells(quantity, minus, window)
+        return less
 
     def _difference(self, group: str, window: str) -> npt.NDArray[np.float32]:
         halves = ("harmful", "benign") if group == "all" else (f"{group}/harmful", f"{group}/benign")

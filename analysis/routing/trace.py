@@ -3,8 +3,8 @@
 `capture` is the only way in; it works in shards so that a killed job goes on where it was.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,11 +19,14 @@ from analysis.routing.coactivation import Coactivation
 from analysis.routing.encoding import Batch, Encoded, batches, encode
 from analysis.routing.recorder import BOUNDARY, PROMPT, RESPONSE, Recorded, RoutingRecorder
 from analysis.routing.sparse import SparseCounts
+from analysis.routing.token_keeper import BYTES_PER_CHOICE, KeptTokens
+from analysis.routing.token_sample import sampled
+from analysis.routing.token_shards import kept_arrays, kept_tokens_of
 from analysis.routing.vocabulary import NONE_FOLLOWED, FollowedIds, Vocabulary, count_top_experts, follow, readable
 from analysis.shards import MemoryShards, Shard, ShardStore
 
 Progress = Callable[[str, int, int], None]
-SHARDS = "capture-3"
+SHARDS = "capture-4"
 """Numbered anew when shards hold something else: a run that an older version left unfinished then captures again."""
 _SPOT_CHECK_PROMPTS = 4
 
@@ -34,11 +37,16 @@ def silent(_stage: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True)
 class CaptureSettings:
-    """How to capture. `batch_tokens` bounds the cells of one forward, `shard_prompts` what a kill can cost."""
+    """How to capture. `batch_tokens` bounds the cells of one forward, `shard_prompts` what a kill can cost.
+
+    `token_bytes` bounds what is kept of single tokens: all prompts where they fit, else a sample drawn with `seed`.
+    """
 
     max_new_tokens: int = 64
     batch_tokens: int = 8_192
     shard_prompts: int = 64
+    token_bytes: int = 0
+    seed: int = 0
 
 
 DEFAULTS = CaptureSettings()
@@ -68,7 +76,7 @@ class Trace:
     tokens, NaN where the window is empty (a prompt whose answer is empty has no response window). `entropy` [prompts,
     windows, layers] is the mean over the window's tokens of −Σ π log2 π, in bits. `coactivation` counts the pairs of
     experts that tokens select together (None for a model with too many pairs), `vocabulary` the first expert of each
-    frequent token id.
+    frequent token id. `kept` has the single tokens of some prompts, by their row.
     """
 
     prompts: tuple[Prompt, ...]
@@ -83,6 +91,7 @@ class Trace:
     entropy: npt.NDArray[np.float32]
     coactivation: Coactivation | None
     vocabulary: Vocabulary
+    kept: Mapping[int, KeptTokens] = field(default_factory=dict)
 
     @property
     def frequency(self) -> npt.NDArray[np.float32]:
@@ -112,13 +121,27 @@ def capture(
     ordered = sorted(encoded, key=lambda e: (len(e.tokens), e.row))
     parts = [ordered[i : i + settings.shard_prompts] for i in range(0, len(ordered), settings.shard_prompts)]
     followed = follow([one.tokens for one in encoded], len(model.seam.layers), model.description.experts)
+    keep = _kept_rows(model, prompts.prompts, encoded, settings)
     captured: list[Shard] = []
     for number, part in enumerate(parts):
         progress("capture", number, len(parts))
-        captured.append(store.once(f"{SHARDS}-{number:04d}", partial(_capture_part, model, part, settings, followed)))
+        work = partial(_capture_part, model, part, settings, followed, keep)
+        captured.append(store.once(f"{SHARDS}-{number:04d}", work))
     progress("capture", len(parts), len(parts))
     spot = store.once(f"{SHARDS}-spot-check", lambda: Shard({}, asdict(_spot_check(model, ordered, settings))))
     return assemble(model, prompts, captured, SpotCheck(**spot.meta), followed)
+
+
+def _kept_rows(
+    model: LoadedModel, prompts: Sequence[Prompt], encoded: Sequence[Encoded], settings: CaptureSettings
+) -> frozenset[int]:
+    """Prompts whose single tokens are kept, their answers counted at the length that is allowed to them."""
+    if not settings.token_bytes:
+        return frozenset()
+    widest = max(layer.top_k for layer in model.seam.layers)
+    per_token = BYTES_PER_CHOICE * len(model.seam.layers) * widest
+    sizes = [per_token * (len(one.tokens) + settings.max_new_tokens) for one in encoded]
+    return frozenset(sampled(prompts, sizes, settings.token_bytes, settings.seed))
 
 
 def _spot_check(model: LoadedModel, ordered: Sequence[Encoded], settings: CaptureSettings) -> SpotCheck:
@@ -129,22 +152,31 @@ _SUMS = ("selections", "tokens", "probability", "weight", "entropy")
 
 
 def _capture_part(
-    model: LoadedModel, part: Sequence[Encoded], settings: CaptureSettings, followed: FollowedIds
+    model: LoadedModel,
+    part: Sequence[Encoded],
+    settings: CaptureSettings,
+    followed: FollowedIds,
+    keep: Collection[int],
 ) -> Shard:
+    kept: dict[int, KeptTokens] = {}
     recorded: list[Recorded] = []
     top_experts: list[SparseCounts] = []
     rows: list[int] = []
     answers: list[dict[str, Any]] = []
     tallies: list[Tally] = []
-    lengths = {one.row: len(one.tokens) for one in part}
+    tokens = {one.row: one.tokens for one in part}
     for batch in batches(model, part, batch_tokens=settings.batch_tokens):
-        record, generated, fed = record_batch(model, batch, settings.max_new_tokens)
-        tallies.append(tally_batch(model, record, [lengths[row] for row in batch.rows], fed))
-        recorded.append(record)
+        places = [place for place, row in enumerate(batch.rows) if row in keep]
+        record, generated, fed = record_batch(model, batch, settings.max_new_tokens, keep=places)
+        asked = [tokens[row] for row in batch.rows]
+        tallies.append(tally_batch(model, record, [len(one) for one in asked], fed))
+        of_batch = kept_tokens(record, asked, generated, fed)
+        kept |= dict(zip([batch.rows[place] for place in places], of_batch, strict=True))
+        recorded.append(replace(record, kept=None))
         top_experts.append(_count_ids(model, batch, record, followed))
         rows += batch.rows
         answers += [asdict(answer) for answer in generated]
-    return part_shard(rows, recorded, answers, tallies, top_experts)
+    return part_shard(rows, recorded, answers, tallies, top_experts, kept)
 
 
 def part_shard(
@@ -153,6 +185,7 @@ def part_shard(
     answers: Sequence[dict[str, Any]],
     tallies: Sequence[Tally],
     top_experts: Sequence[SparseCounts] = (),
+    kept: Mapping[int, KeptTokens] | None = None,
 ) -> Shard:
     """What some batches recorded, as `assemble` takes it; `rows` and `answers` have one entry for each prompt."""
     total = tallies[0]
@@ -164,7 +197,7 @@ def part_shard(
         "pairs": SparseCounts.total([r.pairs for r in recorded if r.pairs is not None]),
     }
     return Shard(
-        {"rows": np.array(rows, dtype=np.int64), **arrays, **_flattened(counted)},
+        {"rows": np.array(rows, dtype=np.int64), **arrays, **_flattened(counted), **kept_arrays(kept or {})},
         {"answers": list(answers), "tally": asdict(total), "pairs_counted": recorded[0].pairs is not None},
     )
 
@@ -184,10 +217,16 @@ def _summed(name: str, parts: Sequence[Shard]) -> SparseCounts:
 
 
 @torch.inference_mode()
-def record_batch(model: LoadedModel, batch: Batch, max_new_tokens: int) -> tuple[Recorded, list[Generated], list[int]]:
-    """Record one batch; also returns its answers and how many answer tokens each sequence fed back to the model."""
+def record_batch(
+    model: LoadedModel, batch: Batch, max_new_tokens: int, keep: Sequence[int] = ()
+) -> tuple[Recorded, list[Generated], list[int]]:
+    """Record one batch; also returns its answers and how many answer tokens each sequence fed back to the model.
+
+    `keep` are places in the batch whose single tokens are kept.
+    """
     eos = eos_ids(model)
-    recorder = RoutingRecorder(model.seam.layers, batch.attention_mask, torch.tensor(eos, device=model.device))
+    end = torch.tensor(eos, device=model.device)
+    recorder = RoutingRecorder(model.seam.layers, batch.attention_mask, end, keep=keep)
     with model.seam.attach(recorder):
         if max_new_tokens == 0:
             model.model(
@@ -197,6 +236,19 @@ def record_batch(model: LoadedModel, batch: Batch, max_new_tokens: int) -> tuple
         sequences = generate(model, batch, max_new_tokens)
     answers, fed = read_answers(model, sequences, eos)
     return recorder.fetch(), answers, fed
+
+
+def kept_tokens(
+    recorded: Recorded, prompts: Sequence[Sequence[int]], answers: Sequence[Generated], fed: Sequence[int]
+) -> list[KeptTokens]:
+    """The sequences of a batch whose tokens were kept; the other three have an entry for each sequence of it."""
+    kept = recorded.kept
+    if kept is None:
+        return []
+    spoken = [one.tokens[:-1] if one.finished else one.tokens for one in answers]
+    return [
+        kept.sequence(number, prompts[place], spoken[place], fed[place]) for number, place in enumerate(kept.places)
+    ]
 
 
 def generate(model: LoadedModel, batch: Batch, max_new_tokens: int) -> torch.Tensor:
@@ -284,6 +336,7 @@ def assemble(
         entropy=_mean(joined["entropy"][..., None], joined["tokens"])[..., 0],
         coactivation=_coactivation(layers, parts, joined) if parts[0].meta["pairs_counted"] else None,
         vocabulary=_vocabulary(model, parts, followed),
+        kept=kept_tokens_of([part.arrays for part in parts]),
     )
 
 

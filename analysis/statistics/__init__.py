@@ -9,7 +9,7 @@ from analysis.statistics.bootstrap import (
 )
 from analysis.statistics.cluster_means import ClusterPairs
 from analysis.statistics.concentration import gini, m80
-from analysis.statistics.difference import difference_of_means
+from analysis.statistics.difference import difference_of_intervals, difference_of_means
 from analysis.statistics.interval import Interval
 from analysis.statistics.moderated import moderated_t
 from analysis.statistics.permutation import (
@@ -51,6 +51,7 @@ __all__ = [
     "clustered_rate",
     "design_effect",
     "difference_half_width",
+    "difference_of_intervals",
     "difference_of_means",
     "empirical_p",
     "false_selection_bound",

@@ -1,9 +1,12 @@
-"""The difference between the means of two unpaired groups of prompts that share topics.
+"""Differences of what was measured apart: between the means of two groups of prompts that share topics, and between
+two estimates of which only the intervals are known.
 
-Called by the `safex` criterion for its control margin. Prompts of one topic resemble one another in both groups, so a
-topic is drawn or left out with all its prompts.
+`difference_of_means` is called by the `safex` criterion for its control margin. Prompts of one topic resemble one
+another in both groups, so a topic is drawn or left out with all its prompts. `difference_of_intervals` is called where
+two finished audits are compared.
 """
 
+import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
@@ -12,6 +15,7 @@ from jaxtyping import Float
 from analysis.errors import InputError
 from analysis.statistics.arrays import matrix, row_clusters
 from analysis.statistics.bootstrap import IntervalColumns
+from analysis.statistics.interval import Interval
 from analysis.statistics.studentised import FEWEST_CLUSTERS
 
 
@@ -38,6 +42,24 @@ def difference_of_means(
     estimate = one.mean(0) - other.mean(0)
     half = _half_width((by_cluster**2).sum(0), rows, clusters)
     return IntervalColumns(estimate, estimate - half, estimate + half, np.full(len(estimate), clusters))
+
+
+def difference_of_intervals(minuend: Interval, subtrahend: Interval) -> Interval:
+    """minuend − subtrahend of two independent estimates, with an interval made of theirs; `n` is the smaller one.
+
+    The limits of each are recovered as its variance there (MOVER: Zou and Donner 2008). Of two Wilson intervals this is
+    Newcombe's hybrid score interval (1998, method 10). Where the two rise and fall together, as on the same prompts,
+    it is wider than need be. No limits where one of the two has none.
+    """
+    n = min(minuend.n, subtrahend.n)
+    if minuend.estimate is None or subtrahend.estimate is None:
+        return Interval(None, None, None, n)
+    estimate = minuend.estimate - subtrahend.estimate
+    if minuend.low is None or minuend.high is None or subtrahend.low is None or subtrahend.high is None:
+        return Interval(estimate, None, None, n)
+    below = math.hypot(minuend.estimate - minuend.low, subtrahend.high - subtrahend.estimate)
+    above = math.hypot(minuend.high - minuend.estimate, subtrahend.estimate - subtrahend.low)
+    return Interval(estimate, estimate - below, estimate + above, n)
 
 
 def _half_width(variance: Float[np.ndarray, " m"], rows: int, clusters: int) -> Float[np.ndarray, " m"]:

@@ -1,7 +1,8 @@
 """Reusable parts of pages: plain functions from data to Dash components. They fetch nothing and register nothing."""
 
-from app.components.aria import aria
+from app.components.aria import aria, dataset
 from app.components.certificate import certificate_badge
+from app.components.contents import contents
 from app.components.covered import cover, uncovered
 from app.components.effect import effect_strip
 from app.components.graph import graph, static_graph
@@ -17,7 +18,9 @@ __all__ = [
     "Column",
     "aria",
     "certificate_badge",
+    "contents",
     "cover",
+    "dataset",
     "effect_strip",
     "graph",
     "grid",

@@ -8,7 +8,7 @@ from app.components.icons import icon
 
 
 def cover(run_id: str, prompt_id: str, label: str = "Show prompt and answers") -> Component:
-    """A button where the text will be; the callback in app.pages.expert replaces it."""
+    """A button where the text will be; the callback in app.pages.experts.expert replaces it."""
     return html.Div(
         html.Button(
             [icon("eye"), label],

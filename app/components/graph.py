@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app.components.aria import aria
+from app.components.aria import aria, dataset
 
 _CONFIG: dict[str, Any] = {"displayModeBar": False, "responsive": True, "displaylogo": False}
 
@@ -27,7 +27,7 @@ def static_graph(figure: go.Figure, text: str) -> Component:
 
 
 def _box(
-    figure: go.Figure, config: dict[str, Any], name: str, text: str, offers: list[str], graph_id: dict[str, Any]
+    figure: go.Figure, config: Any, name: str, text: str, offers: list[str], graph_id: dict[str, Any]
 ) -> Component:
     return html.Div(
         [
@@ -37,16 +37,16 @@ def _box(
         ],
         role="figure",
         className="graph-box",
-        **{"data-name": name},
+        **dataset(name=name),
         **aria(label=text),
     )
 
 
 def _offer(kind: str, text: str) -> Component:
     if kind == "table":
-        return html.Button("Table", type="button", className="tool", **{"data-chart": kind}, **_pressed(text))
+        return html.Button("Table", type="button", className="tool", **dataset(chart=kind), **_pressed(text))
     label = aria(label=f"Save as {kind.upper()}: {text}")
-    return html.Button(kind.upper(), type="button", className="tool", **{"data-chart": kind}, **label)
+    return html.Button(kind.upper(), type="button", className="tool", **dataset(chart=kind), **label)
 
 
 def _pressed(text: str) -> dict[str, Any]:

@@ -30,18 +30,25 @@ class Column:
 
 
 def plain_table(
-    columns: Sequence[Column], rows: Sequence[Sequence[Any]], caption: str, name: str = "table"
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Any]],
+    caption: str,
+    name: str = "table",
+    *,
+    marks: Sequence[Mapping[str, Any]] = (),
 ) -> Component:
-    """A table that scrolls sideways where it must; `caption` is read out and not shown."""
+    """A table that scrolls sideways where it must; `caption` is read out and not shown. `marks` are attributes of each
+    row, such as {"data-place": "2.5"} for one that lights up when its expert is selected."""
     head = [html.Th(column.title, className="right" if column.numeric else None, scope="col") for column in columns]
     body = [
         html.Tr(
             [
                 html.Td(cell, className="right num" if col.numeric else None)
                 for col, cell in zip(columns, row, strict=True)
-            ]
+            ],
+            **(marks[index] if marks else {}),
         )
-        for row in rows
+        for index, row in enumerate(rows)
     ]
     table = html.Table(
         [html.Caption(caption, className="sr-only"), html.Thead(html.Tr(head)), html.Tbody(body)], className=name

@@ -39,6 +39,8 @@ def contrasts_by_layer(
         chart.update_yaxes(rangemode="tozero")
     chart.update_yaxes(title_text=f"shared of {top_k}" if overlap else "JSD (0–1)", col=1)
     chart.update_annotations(font={"size": 12})
+    axes = [f"x{number}" if number > 1 else "x" for number in range(1, len(PANELS) + 1)]
+    chart.update_layout(meta={"layers": layers, "layer_axes": axes, "columns": {"series": "Contrast"}})
     return chart
 
 

@@ -26,6 +26,8 @@ _PERCENT = {
     "ticktext": [f"{points} %" for points in range(0, 101, 25)],
     "tickangle": 0,
 }
+_COLUMNS = {"series": "Tuned", "name": "Set"}
+"""What a chart's table calls its first columns."""
 _NAME = 18
 """Letters in a line of a name beside the strips, so that a phone has room for both."""
 
@@ -34,13 +36,16 @@ def band_strip(
     band: Mapping[str, Any], observed: Mapping[str, Any], *, title: str, span: tuple[float, float] | None = None
 ) -> go.Figure:
     """The chosen set as a dot, with its interval where it has one, over the grey band that holds 95 % of the random
-    sets (`low` to `high`, a line at their `mean`). Without random sets there is no band.
+    sets (`low` to `high`; where there are none, `mean` ± 2 `sd`), a line at their `mean`. Each of the `values`, where
+    the band has them, is a small dot. Without random sets there is no band.
     """
-    chart = figure(height=112)
+    values = list(band.get("values") or ())
+    chart = figure(height=136 if values else 112)
     if band["n"]:
-        chart.add_shape(
-            type="rect", x0=band["low"], x1=band["high"], y0=-0.5, y1=0.5, line_width=0, fillcolor=clear(NULL, 0.3)
-        )
+        limits = _limits(band)
+        ends = {"x0": limits[0], "x1": limits[1], "y0": -0.5, "y1": 0.5}
+        chart.add_shape(type="rect", line_width=0, fillcolor=clear(NULL, 0.3), **ends)
+        _random_sets(chart, band["mean"], limits, values)
         mean = {"color": NULL, "width": 3}
         chart.add_shape(type="line", x0=band["mean"], x1=band["mean"], y0=-0.5, y1=0.5, line=mean)
         chart.add_annotation(
@@ -62,11 +67,40 @@ def band_strip(
         cliponaxis=False,
         marker={"size": 12, "color": FLAGGED, "line": {"color": "#FFFFFF", "width": 1}},
         error_x={**bar, "array": [high - estimate], "arrayminus": [estimate - low]} if known else None,
+        name="these experts",
         hovertemplate="these experts <b>%{x:.3f}</b><extra></extra>",
     )
     chart.update_yaxes(visible=False, range=[-0.8, 1.2])
     chart.update_xaxes(title_text=title, nticks=7, showgrid=True, range=_room(span))
     return chart
+
+
+def _limits(band: Mapping[str, Any]) -> tuple[float, float]:
+    if band.get("low") is not None:
+        return float(band["low"]), float(band["high"])
+    spread = 2 * float(band.get("sd") or 0.0)
+    return band["mean"] - spread, band["mean"] + spread
+
+
+def _random_sets(chart: go.Figure, mean: float, limits: tuple[float, float], values: Sequence[float]) -> None:
+    """One dot each, those on one spot above each other; their mean and band as numbers for the chart's table."""
+    chart.add_scatter(
+        x=[mean],
+        y=[0],
+        mode="lines",
+        name="random sets, mean",
+        meta={"low": [limits[0]], "high": [limits[1]]},
+        hovertemplate="random sets <b>%{x:.3f}</b> on average<extra></extra>",
+    )
+    if values:
+        chart.add_scatter(
+            x=values,
+            y=[rise - 0.45 for rise in _rises(values, most=0.8, width=_dot(values, limits))],
+            mode="markers",
+            name="a random set",
+            marker={"size": 5, "color": NEUTRAL, "opacity": 0.6},
+            hovertemplate="a random set <b>%{x:.3f}</b><extra></extra>",
+        )
 
 
 def control_strips(chosen: Set, kinds: Sequence[Kind], *, title: str) -> go.Figure:
@@ -86,6 +120,7 @@ def control_strips(chosen: Set, kinds: Sequence[Kind], *, title: str) -> go.Figu
             y=[place - rise for rise in _rises(values)],
             mode="markers",
             cliponaxis=False,
+            name=str(kind["title"]),
             marker={"size": 8, "color": NEUTRAL, "symbol": _symbol(kind), "opacity": 0.75},
             customdata=[one["name"] for one in sets],
             hovertemplate="%{customdata}<br><b>%{x:.0%}</b><extra></extra>",
@@ -97,8 +132,10 @@ def control_strips(chosen: Set, kinds: Sequence[Kind], *, title: str) -> go.Figu
             y=[-1],
             mode="markers",
             cliponaxis=False,
+            name="The chosen experts",
+            customdata=[chosen["name"]],
             marker={"size": 13, "color": FLAGGED, "symbol": "diamond"},
-            hovertemplate=f"{chosen['name']}<br><b>%{{x:.0%}}</b><extra></extra>",
+            hovertemplate="%{customdata}<br><b>%{x:.0%}</b><extra></extra>",
         )
     chart.update_yaxes(
         tickmode="array",
@@ -108,6 +145,7 @@ def control_strips(chosen: Set, kinds: Sequence[Kind], *, title: str) -> go.Figu
         ticklabelstandoff=8,
     )
     chart.update_xaxes(title_text=title, range=_room((0.0, 1.0)), showgrid=True, **_PERCENT)
+    chart.update_layout(meta={"columns": {**_COLUMNS, "y": None}})
     return chart
 
 
@@ -136,12 +174,14 @@ def drift_scatter(chosen: Set, kinds: Sequence[Kind], *, effect: str, yardstick:
             mode="markers",
             cliponaxis=False,
             name="The chosen experts",
+            customdata=[chosen["name"]],
             marker={"size": 13, "color": FLAGGED, "symbol": "diamond"},
             hovertemplate=f"{chosen['name']}<br>drift <b>%{{x:.4f}}</b>, <b>%{{y:.0%}}</b><extra></extra>",
         )
     drifts = [one["drift_jsd"] for kind in kinds for one in _known(kind) if one.get("drift_jsd") is not None]
     widest = max([1e-6, *drifts, chosen.get("drift_jsd") or 0.0, yardstick or 0.0])
     if yardstick is not None:
+        chart.add_scatter(x=[yardstick], y=[None], mode="lines", name="Matched pairs, untouched", showlegend=False)
         chart.add_vline(x=yardstick, line={"color": NULL, "width": 1, "dash": "dot"}, layer="below")
         chart.add_annotation(
             x=yardstick,
@@ -160,7 +200,7 @@ def drift_scatter(chosen: Set, kinds: Sequence[Kind], *, effect: str, yardstick:
         title_text=effect, title_standoff=12, ticklabelstandoff=6, range=_room((0.0, 1.0)), showgrid=True, **_PERCENT
     )
     legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"color": INK_2, "size": 12}}
-    chart.update_layout(showlegend=True, legend=legend)
+    chart.update_layout(showlegend=True, legend=legend, meta={"columns": _COLUMNS})
     return chart
 
 
@@ -169,13 +209,18 @@ def _known(kind: Kind) -> list[Set]:
     return [one for one in kind.get("sets", ()) if one.get("value") is not None]
 
 
-def _rises(values: Sequence[float]) -> list[float]:
-    """How far each dot is lifted off its line: those that lie on another one stand above it."""
+def _dot(values: Sequence[float], limits: tuple[float, float]) -> float:
+    """How much of the axis a small dot covers, about."""
+    return (max(*values, limits[1]) - min(*values, limits[0])) / 40 or 0.02
+
+
+def _rises(values: Sequence[float], *, most: float = 0.36, width: float = 0.02) -> list[float]:
+    """How far each dot is lifted off its line, at `most`: those within `width` of another one stand above it."""
     seen: dict[int, int] = {}
     lifted = []
     for value in values:
-        spot = round(50 * value)
-        lifted.append(min(0.36, 0.09 * seen.get(spot, 0)))
+        spot = round(value / width)
+        lifted.append(min(most, 0.09 * seen.get(spot, 0)))
         seen[spot] = seen.get(spot, 0) + 1
     return lifted
 

@@ -38,7 +38,7 @@ def divergence_by_layer(per_layer: PerLayer) -> go.Figure:
     _name_lines(chart, per_layer)
     chart.update_xaxes(title_text="layer", tickmode="array", tickvals=_ticks(per_layer), range=_span(per_layer, 0.35))
     chart.update_yaxes(title_text="JSD (0–1)", rangemode="tozero", showgrid=True, nticks=6)
-    chart.update_layout(margin={"r": 96})
+    chart.update_layout(margin={"r": 96}, meta=_meta(per_layer, series="Contrast"))
     return chart
 
 
@@ -70,7 +70,7 @@ def ratio_by_layer(per_layer: PerLayer) -> go.Figure:
     chart.add_hline(y=1, line={"color": NULL, "width": 1, "dash": "dot"})
     chart.update_xaxes(title_text="layer", tickmode="array", tickvals=_ticks(per_layer), range=_span(per_layer, 0.35))
     chart.update_yaxes(title_text="ρ", rangemode="tozero", showgrid=True, nticks=5)
-    chart.update_layout(margin={"r": 96})
+    chart.update_layout(margin={"r": 96}, meta=_meta(per_layer))
     chart.add_annotation(
         x=1, xref="paper", y=1, text="even", showarrow=False, xanchor="left", xshift=8, font={"color": INK_2}
     )
@@ -125,6 +125,11 @@ def _name_lines(chart: go.Figure, per_layer: PerLayer) -> None:
             xanchor="left",
             xshift=8,
         )
+
+
+def _meta(per_layer: PerLayer, **columns: str) -> dict[str, Any]:
+    """Where the chosen layer is marked (static/js/layers.js), and what the table's columns are called."""
+    return {"layers": [row["layer"] for row in per_layer], "layer_axes": ["x"], "columns": columns}
 
 
 def _value(row: Mapping[str, Any], key: str) -> float | None:

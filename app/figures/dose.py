@@ -34,10 +34,11 @@ def dose_curve(doses: Doses, *, key: str = "margin", unit: str = "nats") -> go.F
     chart.add_scatter(
         x=x,
         y=[band["mean"] for _, band in known],
+        meta={end: [band[end] for _, band in known] for end in ("low", "high")},
         mode="lines",
         line={"color": NULL, "width": 1, "dash": "dot"},
         hovertemplate="%{x} random experts<br>mean loss <b>%{y:.3f}</b><extra></extra>",
-        name="their mean",
+        name="random sets, mean",
     )
     chart.add_scatter(
         x=sizes,
@@ -63,7 +64,7 @@ def dose_curve(doses: Doses, *, key: str = "margin", unit: str = "nats") -> go.F
         )
     chart.update_xaxes(title_text="experts masked together", type="category", categoryarray=sizes)
     chart.update_yaxes(title_text=f"loss, {unit}", showgrid=True, nticks=6)
-    chart.update_layout(margin={"r": 96})
+    chart.update_layout(margin={"r": 96}, meta={"columns": {"series": "Masked"}})
     return chart
 
 

@@ -49,4 +49,5 @@ def interval_dots(
         ticklabelstandoff=8,
     )
     chart.update_xaxes(title_text=title, showgrid=True, nticks=6, range=list(span) if span else None)
+    chart.update_layout(meta={"columns": {"y": "Name"}})
     return chart

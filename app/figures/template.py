@@ -19,6 +19,10 @@ AMOUNTS = "Cividis_r"
 DIFFERENCES = ((0.0, BENIGN), (0.25, "#8DBBDB"), (0.5, "#FFFFFF"), (0.75, "#EDB48A"), (1.0, HARMFUL))
 """Blue for what benign prompts use more, white for nothing, vermillion for what harmful prompts use more."""
 
+CHANGES = ((0.0, "#3A4252"), (0.25, "#9BA2B0"), (0.5, "#FFFFFF"), (0.75, "#E3B262"), (1.0, "#A85F00"))
+"""Slate for what A uses more, white for no change, amber for what B uses more. Not the difference colours: vermillion
+means harmful and blue benign everywhere, and neither of two runs is either."""
+
 _AXIS = {
     "showgrid": False,
     "zeroline": False,

@@ -34,14 +34,15 @@ def topic_matrix(
             xgap=1,
             ygap=1,
             hoverongaps=False,
+            showscale=bool(names),
             colorbar={"thickness": 8, "outlinewidth": 0, "nticks": 5, "title": {"text": "JSD", "side": "top"}},
             hovertemplate="%{y} and %{x}<br>JSD <b>%{z:.4f}</b>, %{customdata} pairs<extra></extra>",
         ),
-        height=max(280, min(900, 120 + 26 * len(names))),
+        height=max(280, min(900, 120 + 26 * len(names))) if names else 40,
     )
     chart.update_xaxes(type="category", tickangle=-45, ticklabelstandoff=4, tickmode="linear", dtick=1)
     chart.update_yaxes(type="category", autorange="reversed", ticklabelstandoff=6, tickmode="linear", dtick=1)
-    chart.update_layout(meta={"lights": "topic-cells"})
+    chart.update_layout(meta={"lights": "topic-cells", "columns": {"y": "Topic"}})
     return chart
 
 

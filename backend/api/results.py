@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from backend.api.deps import DownloadQuery, ServicesDep
 from backend.api.schemas import AnswerOut, HeatmapOut, Listing, PairsOut
-from backend.services import Answer, ExpertView, Services, TopicDistances
+from backend.services import Answer, AnswerChanges, ChangeFilter, ExpertView, Services, TopicDistances
 
 router = APIRouter(prefix="/api/v1/runs/{run_id}", tags=["results"])
 Row = dict[str, Any]
@@ -18,7 +18,12 @@ QuantityQuery = Annotated[str, Query(description="frequency, probability, lift o
 GroupQuery = Annotated[
     str, Query(description="all, harmful, benign, topic:NAME, topic:NAME/harmful or topic:NAME/benign.")
 ]
+MinusQuery = Annotated[
+    str | None,
+    Query(description="A second group, whose values are subtracted: frequency, probability or lift of group − minus."),
+]
 WindowQuery = Annotated[str, Query(description="prompt, boundary or response.")]
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # A saved report must be safe to open from the server too: it may show, and nothing else.
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-same-origin allow-modals"
 
@@ -37,6 +42,14 @@ def read_report_page(run_id: str, services: ServicesDep, download: DownloadQuery
     return Response(page, media_type="text/html", headers=headers)
 
 
+@router.get("/report.pdf", response_class=Response, responses={200: {"content": {"application/pdf": {}}}})
+def read_report_pdf(run_id: str, services: ServicesDep, download: DownloadQuery = False) -> Response:
+    """The report for a meeting, on A4, with one page in front that says it all. 501 where Pango is not installed."""
+    pdf = services.results.report_pdf(run_id)
+    headers = file_headers(services, run_id, "report.pdf", download)
+    return Response(pdf.content, media_type="application/pdf", headers=headers)
+
+
 @router.get("/certificate.json")
 def read_certificate(run_id: str, services: ServicesDep, download: DownloadQuery = False) -> JSONResponse:
     """Whether the trace agrees with what the model did, check by check."""
@@ -50,6 +63,13 @@ def read_experts_csv(run_id: str, services: ServicesDep) -> Response:
     return _csv(services.results.experts_csv(run_id), file_headers(services, run_id, "experts.csv", True))
 
 
+@router.get("/experts.xlsx", response_class=Response, responses={200: {"content": {XLSX: {}}}})
+def read_experts_xlsx(run_id: str, services: ServicesDep) -> Response:
+    """The same rows as a workbook, with a sheet on where they come from and what each column means."""
+    headers = file_headers(services, run_id, "experts.xlsx", True)
+    return Response(services.results.experts_xlsx(run_id), media_type=XLSX, headers=headers)
+
+
 @router.get("/heatmap")
 def read_heatmap(
     run_id: str,
@@ -57,10 +77,11 @@ def read_heatmap(
     quantity: QuantityQuery = "frequency",
     group: GroupQuery = "all",
     window: WindowQuery = "prompt",
+    minus: MinusQuery = None,
 ) -> HeatmapOut:
-    """One quantity for every layer and expert."""
-    heatmap = services.results.heatmap(run_id, quantity, group, window)
-    return HeatmapOut(**{**vars(heatmap), "values": _nested(heatmap.values)})
+    """One quantity for every layer and expert, or the difference of two groups in it."""
+    heatmap = services.results.heatmap(run_id, quantity, group, window, minus)
+    return HeatmapOut(**{**vars(heatmap), "values": nested(heatmap.values)})
 
 
 @router.get("/heatmap.csv")
@@ -70,9 +91,10 @@ def read_heatmap_csv(
     quantity: QuantityQuery = "frequency",
     group: GroupQuery = "all",
     window: WindowQuery = "prompt",
+    minus: MinusQuery = None,
 ) -> Response:
     """The same numbers as rows of layer, expert, value."""
-    text = services.results.heatmap_csv(run_id, quantity, group, window)
+    text = services.results.heatmap_csv(run_id, quantity, group, window, minus)
     return _csv(text, file_headers(services, run_id, f"{quantity}.csv", True))
 
 
@@ -86,7 +108,7 @@ def read_coactivation(
 ) -> PairsOut:
     """Which experts of a layer are selected together, over the tokens of all prompts."""
     pairs = services.results.coactivation(run_id, layer, quantity, window)
-    return PairsOut(**{**vars(pairs), "values": _nested(pairs.values)})
+    return PairsOut(**{**vars(pairs), "values": nested(pairs.values)})
 
 
 @router.get("/topics")
@@ -132,9 +154,23 @@ def list_answers(
     texts: Annotated[bool, Query(description="Send the answers' texts too.")] = False,
 ) -> Listing[AnswerOut]:
     """The judged answers; their texts only when asked for, and never where the server hides them."""
-    shown = texts and not services.settings.hide_completions
+    shown = texts and services.content.shows_completions
     answers = services.results.answers(run_id, prompt_id)
     return Listing[AnswerOut].whole([_answer(answer, shown) for answer in answers])
+
+
+@router.get("/answers/changes")
+def read_answer_changes(
+    run_id: str,
+    services: ServicesDep,
+    topic: Annotated[str | None, Query(description="Prompts of this topic alone.")] = None,
+    label: Annotated[str | None, Query(description="harmful or benign: the prompt's own label.")] = None,
+    before: Annotated[str | None, Query(description="What the untouched model's answer was called.")] = None,
+    after: Annotated[str | None, Query(description="What the answer was called with the flagged masked.")] = None,
+) -> AnswerChanges:
+    """Labels of the answers by the untouched model and with the flagged experts masked: `tables` count the prompts of
+    the topic, `prompts` are those that pass every choice. Empty where nothing was masked."""
+    return services.results.answer_changes(run_id, ChangeFilter(topic, label, before, after))
 
 
 def _answer(answer: Answer, shown: bool) -> AnswerOut:
@@ -151,7 +187,7 @@ def _answer(answer: Answer, shown: bool) -> AnswerOut:
     )
 
 
-def _nested(values: np.ndarray[Any, np.dtype[np.floating[Any]]]) -> list[list[float | None]]:
+def nested(values: np.ndarray[Any, np.dtype[np.floating[Any]]]) -> list[list[float | None]]:
     """JSON has no NaN: null stands where nothing was observed."""
     return [[None if math.isnan(value) else value for value in row] for row in values.tolist()]
 

@@ -6,7 +6,23 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from backend.api import adapters, docs, documents, events, health, judges, metrics, models, prompt_sets, results, runs
+from backend.api import (
+    adapters,
+    admin,
+    comparisons,
+    docs,
+    documents,
+    events,
+    health,
+    judges,
+    metrics,
+    models,
+    playground,
+    prompt_sets,
+    results,
+    runs,
+    tokens,
+)
 from backend.api.schemas import ErrorEnvelope
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -18,7 +34,20 @@ def add_routes(server: FastAPI) -> None:
     catch-all would otherwise greet with a page."""
     for resource in (health, metrics):
         server.include_router(resource.router)
-    for resource in (prompt_sets, models, runs, events, results, documents, adapters, judges):
+    for resource in (
+        prompt_sets,
+        models,
+        runs,
+        events,
+        results,
+        tokens,
+        documents,
+        comparisons,
+        adapters,
+        judges,
+        playground,
+        admin,
+    ):
         server.include_router(resource.router, responses=_ERRORS)
     server.include_router(docs.router)
     server.mount("/api/docs/files", docs.files())

@@ -5,7 +5,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from backend.services import Depth, Device, NewRun, Page, RunKind
+from backend.services import Depth, Device, Estimate, NewRun, Page, RunKind
 
 T = TypeVar("T")
 
@@ -135,6 +135,70 @@ class NewRunBody(Body):
         return NewRun(**common, parameters={name: value for name, value in given.items() if name not in own})
 
 
+class ResolutionOut(BaseModel):
+    """Half-widths of the 95 % interval of a refusal rate, in points: with independent prompts, and where the prompts of
+    a topic are much alike (null with too few topics)."""
+
+    harmful: int
+    points: float
+    points_alike: float | None
+
+
+class DoubtOut(BaseModel):
+    """One warning; `stops` where the run cannot be done at all."""
+
+    code: str
+    text: str
+    stops: bool
+
+
+class EstimateOut(BaseModel):
+    """What a run would take and could tell.
+
+    `seconds` is null where nothing was timed on such a device. `basis` is same_model, other_models or size; the true
+    time may be `factor` times as long or as short. `needed` are the harmful prompts for the interval asked for.
+    """
+
+    seconds: float | None
+    factor: float
+    basis: str
+    basis_text: str
+    runs: int
+    memory_bytes: int
+    memory_total_bytes: int | None
+    device: str
+    waiting: int
+    worker_alive: bool
+    resolution: ResolutionOut | None
+    needed: int | None
+    warnings: list[DoubtOut]
+
+    @classmethod
+    def of(cls, estimate: Estimate) -> Self:
+        cost, found = estimate.cost, estimate.resolution
+        return cls(
+            seconds=cost.seconds,
+            factor=cost.factor,
+            basis=cost.basis,
+            basis_text=cost.basis_text,
+            runs=cost.runs,
+            memory_bytes=cost.memory_bytes,
+            memory_total_bytes=cost.memory_total_bytes,
+            device=cost.device,
+            waiting=estimate.waiting,
+            worker_alive=estimate.worker_alive,
+            resolution=None
+            if found is None
+            else ResolutionOut(
+                harmful=found.harmful,
+                points=round(100 * found.half_width, 2),
+                points_alike=None if found.alike is None else round(100 * found.alike, 2),
+            ),
+            needed=estimate.needed,
+            warnings=[DoubtOut(code=one.code, text=one.text, stops=one.stops) for one in estimate.warnings],
+        )
+
+
 class AdapterBody(Body):
     """A PEFT adapter to look into."""
 
@@ -143,8 +207,10 @@ class AdapterBody(Body):
 
 
 class PromptOut(BaseModel):
+    """One prompt. `text` is null where the server hides prompts."""
+
     id: str
-    text: str
+    text: str | None
     label: str | None
     topic: str | None
     pair_id: str | None
@@ -152,7 +218,11 @@ class PromptOut(BaseModel):
 
 
 class HeatmapOut(BaseModel):
-    """One quantity for every layer and expert; null where nothing was observed."""
+    """One quantity for every layer and expert; null where nothing was observed.
+
+    `minus` is the group whose values were subtracted, `favours` the label that positive values of a difference speak
+    for.
+    """
 
     layers: list[int]
     experts: list[int]
@@ -163,6 +233,8 @@ class HeatmapOut(BaseModel):
     groups: list[str]
     windows: list[str]
     unit: str
+    minus: str | None
+    favours: Literal["harmful", "benign"] | None
 
 
 class PairsOut(BaseModel):
@@ -187,6 +259,23 @@ class AnswerOut(BaseModel):
     span: tuple[int, int] | None
     text: str | None
     second_label: str | None = None
+
+
+class TokensOut(BaseModel):
+    """One prompt and its answer, token by token.
+
+    `tokens` is null unless asked for, and single ones are where the server hides their text. `ids` and `weights` are
+    [layers][tokens][k], null where nothing was selected.
+    """
+
+    prompt_id: str
+    layers: list[int]
+    experts: int
+    parts: list[Literal["template", "prompt", "boundary", "response"]]
+    special: list[bool]
+    ids: list[list[list[int | None]]]
+    weights: list[list[list[float | None]]]
+    tokens: list[str | None] | None
 
 
 class NewLabel(Body):

@@ -1,6 +1,8 @@
 """`expertscope audit`: the default audit in this process, without server or database."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from backend.commands.console import print_json, progress_bar, say
 from backend.commands.options import (
@@ -32,20 +34,27 @@ def audit(
     device: DeviceOption = "auto",
     judge: JudgeOption = "rules",
     second_judge: SecondJudgeOption = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write report.pdf too; needs the system library Pango.")] = False,
+    xlsx: Annotated[bool, typer.Option("--xlsx", help="Write experts.xlsx too.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Find the experts that safety depends on; writes report.json, report.html, experts.csv, certificate.json."""
     check_out(out)
+    if pdf:  # an hour of work must not end with a library that is missing
+        from backend.reports import check_pdf
+
+        check_pdf()
     result = run_audit(model, prompts, preset, seed, device, judge, second_judge)
     from backend.reports import write_audit
 
     with filling(out) as draft:
-        write_audit(result, draft)
+        written = write_audit(result, draft, pdf=pdf, xlsx=xlsx)
     if json:
         print_json(result.report)
     else:
         say(result.report["verdict"]["sentence"])
-        say(f"wrote report.json, report.html, experts.csv and certificate.json to {out}")
+        *most, last = written
+        say(f"wrote {', '.join(most)} and {last} to {out}")
 
 
 def run_audit(

@@ -65,18 +65,37 @@ def show_set(
 def import_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, JSONL, JSON or txt.")],
     name: Annotated[str | None, typer.Option("--name", help="Name of the set. Default: the file's.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="NAME=COLUMN", help="Which column is which, such as prompt=question."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label", metavar="WORD=LABEL", help="What a label means, such as unsafe=harmful; * is the rest."
+        ),
+    ] = None,
+    duplicates: Annotated[
+        str | None, typer.Option("--duplicates", help="keep, exact or normalised: which later ones are left out.")
+    ] = None,
+    conflicts: Annotated[
+        str | None,
+        typer.Option("--conflicts", help="refuse, keep, first or leave_out: one prompt under different labels."),
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Check a file and store it in the data folder, so that pages and runs can use it."""
     from analysis.prompts import parse_prompts
-    from backend.services import open_services
+    from backend.services import import_options, open_services
 
     content = read_file(file)
-    parse_prompts(content, file.name)  # a file that cannot be used must not leave a new data folder behind
+    options = import_options(_pairs(column, "--column"), _pairs(label, "--label"), duplicates, conflicts)
+    # A file that cannot be used must not leave a new data folder behind.
+    parse_prompts(content, file.name, mapping=options.mapping, duplicates=options.duplicates)
     services = open_services(settings_for(data))
     try:
-        info = services.prompt_sets.create(content, file.name, name)
+        info = services.prompt_sets.create(content, file.name, name, options)
     finally:
         services.close()
     if json:
@@ -88,6 +107,17 @@ def import_file(
         jailbreak = f", {info.jailbreak} jailbreak" if info.jailbreak else ""
         counts = f"{info.harmful} harmful, {info.benign} benign{jailbreak}, {info.pairs} pairs"
         say(f"imported {info.prompts} prompts: {counts}")
+
+
+def _pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    """ "a=b" as {"a": "b"}. Raises BadParameter for a word without "="."""
+    pairs = {}
+    for one in given or ():
+        left, equals, right = one.rpartition("=")
+        if not equals or not left:
+            raise typer.BadParameter(f"'{one}' has no '=': expected {option} LEFT=RIGHT")
+        pairs[left.strip()] = right.strip()
+    return pairs
 
 
 def read_file(file: Path) -> bytes:

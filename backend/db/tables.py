@@ -243,6 +243,16 @@ class OutcomeRow(Base):
     second_label: Mapped[str | None] = mapped_column(String(16))
 
 
+class TokenTraceRow(Base):
+    """Where the tokens of one prompt and its answer were routed (`TokenTrace`, zstd). A run may have kept a sample."""
+
+    __tablename__ = "token_traces"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    prompt_id: Mapped[str] = mapped_column(primary_key=True)
+    trace: Mapped[bytes]
+
+
 class HumanLabelRow(Base):
     """What a person called one answer: of a run (`run_id` and `position` of its outcome), or of an imported file.
 
@@ -290,8 +300,32 @@ class AuditLogRow(Base):
     details: Mapped[dict[str, Any]]
 
 
+class PlaygroundQuestionRow(Base):
+    """One prompt that somebody asked a model on the playground, and what the worker found (a blob, see
+    `analysis.playground`). Only the newest are kept."""
+
+    __tablename__ = "playground_questions"
+    __table_args__ = (Index(None, "created", "id"), Index(None, "status"))
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    prompt: Mapped[str]
+    judge: Mapped[str]
+    max_new_tokens: Mapped[int]
+    status: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    label: Mapped[str | None] = mapped_column(String(16))
+    error: Mapped[str | None]
+    result: Mapped[bytes | None] = mapped_column(deferred=True)
+    created: Mapped[datetime]
+    started: Mapped[datetime | None]
+    finished: Mapped[datetime | None]
+
+    model: Mapped[ModelRow] = relationship(lazy="joined", innerjoin=True)
+
+
 class WorkerRow(Base):
-    """A worker process and when it was last heard."""
+    """A worker process and when it was last heard. `machine` is what it computes with."""
 
     __tablename__ = "workers"
 
@@ -299,3 +333,4 @@ class WorkerRow(Base):
     pid: Mapped[int]
     started: Mapped[datetime]
     seen: Mapped[datetime]
+    machine: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")

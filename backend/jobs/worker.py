@@ -1,4 +1,4 @@
-"""The worker process: takes up waiting runs one at a time and says every few seconds that it is alive.
+"""The worker process: takes up questions and waiting runs one at a time and says every few seconds that it is alive.
 
 `expertscope serve` starts one as a child (see supervisor.py), `expertscope worker` runs one alone. It may be killed at
 any moment: the next start goes on from the last shard.
@@ -19,6 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from analysis.errors import ExpertScopeError
 from backend.jobs.durable import Jobs
 from backend.jobs.first_start import fill_empty_database
+from backend.jobs.machine import describe_machine
+from backend.jobs.questions import Questions
 from backend.jobs.run_job import RunJob
 from backend.services import Services, open_services
 from backend.settings import Settings
@@ -33,35 +35,37 @@ BEAT_SECONDS = 5.0
 def run_worker(settings: Settings, stop: threading.Event) -> None:
     """Work until `stop` is set. The caller holds the data folder's lock (lock.py)."""
     services = open_services(settings)
-    jobs = Jobs(settings, RunJob(services).perform)
+    job = RunJob(services)
+    jobs, questions = Jobs(settings, job.perform), Questions(services, job.model)
     try:
-        Worker(services, jobs).work(stop)
+        Worker(services, jobs, questions).work(stop)
     except Exception:
         log.exception("worker failed")
         os._exit(1)
-    _leave(jobs, services)
+    _leave(jobs, questions, services)
 
 
-def _leave(jobs: Jobs, services: Services) -> None:
-    """Close what is open. A run in progress is dropped as by a kill: its next shard may be a minute away."""
-    busy = jobs.busy()
-    log.info("worker stopped", run_in_progress=busy)
-    if busy:
+def _leave(jobs: Jobs, questions: Questions, services: Services) -> None:
+    """Close what is open. What is in progress is dropped as by a kill: a run's next shard may be a minute away."""
+    busy, asked = jobs.busy(), questions.busy()
+    log.info("worker stopped", run_in_progress=busy, question_in_progress=asked)
+    if busy or asked:
         os._exit(0)
     jobs.close()
     services.close()
 
 
 class Worker:
-    """The loop that beats and hands runs to the durable workflows."""
+    """The loop that beats, has questions answered, and hands runs to the durable workflows."""
 
-    def __init__(self, services: Services, jobs: Jobs) -> None:
+    def __init__(self, services: Services, jobs: Jobs, questions: Questions) -> None:
         self._services = services
         self._jobs = jobs
+        self._questions = questions
         self._next_beat = 0.0
 
     def work(self, stop: threading.Event) -> None:
-        self._beat()
+        self._services.workers.beat(WORKER_ID, os.getpid(), describe_machine())
         log.info("worker ready", pid=os.getpid())
         if self._services.settings.first_run:
             _survive(lambda: fill_empty_database(self._services), "the empty database could not be filled")
@@ -71,7 +75,9 @@ class Worker:
     def _tick(self) -> None:
         if time.monotonic() >= self._next_beat:
             self._beat()
-        if not self._jobs.busy():
+        if self._questions.busy() or self._jobs.busy():
+            return
+        if not self._questions.start():  # somebody waits for an answer, and it takes seconds: before the next run
             self._take_up()
 
     def _beat(self) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 EVIDENCE = ("correlated", "stable", "significant", "causal", "selective", "replicated")
@@ -11,20 +11,31 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 def experts_csv(report: Mapping[str, Any]) -> str:
     """The report's experts as CSV. Numbers are written in full; an empty cell is a withheld value."""
-    experts = report["experts"]
-    criteria = list(dict.fromkeys(name for expert in experts for name in expert["scores"]))
-    details = list(dict.fromkeys(name for expert in experts for name in expert.get("details", {})))
-    rows = (_row(expert, criteria, details) for expert in experts)  # 48,000 of them are not kept at once
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_columns(criteria, details))
-    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    writer.writerow(expert_columns(report))
+    writer.writerows([_cell(value) for value in row.values()] for row in expert_rows(report))
     return out.getvalue()
 
 
-def _columns(criteria: list[str], details: list[str]) -> list[str]:
+def expert_columns(report: Mapping[str, Any]) -> list[str]:
+    """The columns in their order; those of criteria and details are the report's own."""
     blank: dict[str, Any] = {"scores": {}, "evidence": {}}
-    return list(_row(blank, criteria, details))
+    return list(_row(blank, *_names(report)))
+
+
+def expert_rows(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """For each expert, best first, column name to value; None is a withheld value."""
+    names = _names(report)
+    return (_row(expert, *names) for expert in report["experts"])
+
+
+def _names(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Criteria, and what they say beside their scores, in the order in which they are first met."""
+    experts = report["experts"]
+    criteria = list(dict.fromkeys(name for expert in experts for name in expert["scores"]))
+    details = list(dict.fromkeys(name for expert in experts for name in expert.get("details", {})))
+    return criteria, details
 
 
 def _row(expert: Mapping[str, Any], criteria: list[str], details: list[str]) -> dict[str, Any]:
@@ -62,5 +73,9 @@ def _cell(value: object) -> str | int | float:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return value
-    text = str(value)
+    return spreadsheet_text(str(value))
+
+
+def spreadsheet_text(text: str) -> str:
+    """A text for a CSV cell: one that a spreadsheet would run as a formula gets a quote in front."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -9,12 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.routing.table import RoutingTable
 from backend.reports import numbers
 from backend.reports.experts_csv import EVIDENCE
 from backend.reports.pictures import HeatmapPicture, dose_picture, heatmap_picture, topic_picture
+from backend.reports.summary import summarise
 
 TOP_EXPERTS = 20
 TOP_RARE = 10
@@ -22,30 +23,47 @@ TOP_RARE = 10
 
 def render_html(report: Mapping[str, Any], routing: RoutingTable) -> str:
     """The report as a page. `routing` gives the heatmaps their cells."""
+    return fill("report.html.j2", report, routing)
+
+
+def fill(
+    template: str,
+    report: Mapping[str, Any],
+    routing: RoutingTable,
+    *,
+    paper: bool = False,
+    max_flagged: int | None = None,
+    **more: Any,
+) -> str:
+    """A template of this package with everything that a report has to say; `more` are names of the template's own.
+
+    `max_flagged` bounds the flagged experts that are shown one by one; on `paper` wide tables stand in two parts.
+    """
     experts = report["experts"]
     scored = list(experts[0]["scores"]) if experts else []
     hidden = {name for name, about in report.get("criteria", {}).items() if not about.get("shown", True)}
-    return _template().render(
-        report=report,
-        heatmaps=_heatmaps(report, routing),
-        topics=topic_picture(report["routing"]["per_layer"]),
-        headline=_headline(report["verdict"]),
-        caveats=report["verdict"].get("caveats", ()),
-        dose=dose_picture(_doses(report)),
-        doses=_doses(report),
-        rare=report.get("rare", ())[:TOP_RARE],
-        flagged=[expert for expert in experts if expert["flagged"]],
-        top=experts[:TOP_EXPERTS],
-        criteria=[name for name in scored if name not in hidden],
-        hidden=[name for name in scored if name in hidden],
-        rungs=EVIDENCE,
+    flagged = [expert for expert in experts if expert["flagged"]]
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            report=report,
+            paper=paper,
+            summary=summarise(report),
+            heatmaps=_heatmaps(report, routing),
+            topics=topic_picture(report["routing"]["per_layer"]),
+            dose=dose_picture(_doses(report)),
+            doses=_doses(report),
+            rare=report.get("rare", ())[:TOP_RARE],
+            flagged=flagged[:max_flagged],
+            unlisted=len(flagged) - len(flagged[:max_flagged]),
+            top=experts[:TOP_EXPERTS],
+            criteria=[name for name in scored if name not in hidden],
+            hidden=[name for name in scored if name in hidden],
+            rungs=EVIDENCE,
+            **more,
+        )
     )
-
-
-def _headline(verdict: Mapping[str, Any]) -> str:
-    """The sentence without its caveats, which stand below it."""
-    sentence: str = verdict["sentence"]
-    return sentence.removesuffix(" ".join(verdict.get("caveats", ()))).rstrip()
 
 
 def _doses(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -64,7 +82,7 @@ def _heatmaps(report: Mapping[str, Any], routing: RoutingTable) -> list[HeatmapP
 
 
 @cache
-def _template() -> Template:
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -72,6 +90,13 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (numbers.number, numbers.percent, numbers.p_value, numbers.interval, numbers.percent_interval)
+    filters = (
+        numbers.count,
+        numbers.interval,
+        numbers.number,
+        numbers.p_value,
+        numbers.percent,
+        numbers.percent_interval,
+    )
     environment.filters.update({write.__name__: write for write in filters})
-    return environment.get_template("report.html.j2")
+    return environment

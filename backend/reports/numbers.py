@@ -54,3 +54,13 @@ def _with_bounds(value: Interval | None, write: Any) -> str:
     if value["low"] is None or value["high"] is None:
         return str(estimate)
     return f"{estimate} [{write(value['low'])}, {write(value['high'])}]"
+
+
+def count(value: int) -> str:
+    """Such as 48,128."""
+    return f"{value:,}"
+
+
+def plural(value: int, noun: str, nouns: str | None = None) -> str:
+    """Such as 1 prompt, 2 prompts."""
+    return f"{count(value)} {noun if value == 1 else nouns or noun + 's'}"

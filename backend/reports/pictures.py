@@ -53,7 +53,7 @@ class HeatmapPicture:
     rows: list[Tick]
     columns: list[Tick]
     marks: list[Mark]
-    colours: Sequence[str]
+    scale: str
     low: float
     high: float
 
@@ -103,7 +103,7 @@ def heatmap_picture(
             Mark(expert * cell_width, layers.index(layer) * cell_height, f"layer {layer}, expert {expert}")
             for layer, expert in flagged
         ],
-        colours=colours,
+        scale=_data_uri(_png(_rgba(np.linspace(0, 1, 160, dtype=np.float32)[None], colours, 0, 1))),
         low=low,
         high=high,
     )

@@ -6,6 +6,7 @@ synchronous classes with short transactions, safe to call from several threads; 
 
 from dataclasses import dataclass
 
+from analysis.comparing import Comparison
 from analysis.errors import (
     ConflictError,
     ExpertScopeError,
@@ -13,27 +14,42 @@ from analysis.errors import (
     InputError,
     ModelError,
     NotFoundError,
+    NotInstalledError,
     PromptFileError,
     TooLargeError,
 )
 from analysis.outcomes.judges import configure_endpoints
-from analysis.prompts import Prompt, PromptSet
+from analysis.outcomes.transitions import LabelRate, Transition, Transitions
+from analysis.prompts import Balance, ColumnMapping, Deduplication, Prompt, PromptSet, TopicBalance
+from analysis.prompts.importers import guess_labels
 from analysis.result import Answer
 from analysis.routing.coactivation import Partner
+from analysis.routing.token_trace import NO_EXPERT, Routed, TokenTrace
 from analysis.routing.vocabulary import TokenUse
 from analysis.statistics import RankAgreement
 from backend.db import Database, migrate
+from backend.reports import Pdf, Summary, follows, routing_finding, spreadsheet_text
 from backend.services.adapters import Adapters
+from backend.services.answer_changes import AnswerChange, AnswerChanges, ChangeFilter
 from backend.services.audit_log import AuditEntry, AuditLog
+from backend.services.comparisons import Comparisons
+from backend.services.content import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Content
 from backend.services.documents import Documents
+from backend.services.estimates import Ask, Cost, Doubt, Estimate, Estimates, estimate_balance
 from backend.services.expert_table import ExpertTable
-from backend.services.experts_page import ExpertsPage, Order
+from backend.services.experts_page import ExpertsPage, Filters, Order
+from backend.services.heatmap_views import Order as ExpertOrder
 from backend.services.judges import Judges
 from backend.services.leading_experts import LeadingExpert
 from backend.services.models import Models
-from backend.services.prompt_sets import PromptSets
+from backend.services.playground import Playground, Taken
+from backend.services.playground_references import PlaygroundReferences
+from backend.services.prompt_imports import ImportOptions, ImportPreview, import_options
+from backend.services.prompt_sets import PromptFilter, PromptSets
+from backend.services.questions import Asked, DetectorQuality, NewQuestion, Question, QuestionStatus, Waiting
 from backend.services.records import (
     ENDED,
+    CellRow,
     Depth,
     Device,
     EventKind,
@@ -41,7 +57,9 @@ from backend.services.records import (
     Heatmap,
     ImportedLabels,
     JudgeInfo,
+    Margins,
     ModelInfo,
+    ModelInspection,
     NewRun,
     Page,
     Pairs,
@@ -55,14 +73,20 @@ from backend.services.records import (
     RunKind,
     RunStatus,
     TopicDistances,
+    TopicPictures,
     TopicUse,
+    TracedPrompt,
     WindowUse,
 )
 from backend.services.resolution import Resolution, resolution
 from backend.services.results import Results
 from backend.services.runs import Runs
+from backend.services.status import Status, StatusReport
 from backend.services.stress import Permits
-from backend.services.workers import Workers
+from backend.services.token_texts import hidden_parts, readable_texts
+from backend.services.token_views import TokenView, expert_choices, expert_view, mass_view, partner, stand_ins
+from backend.services.topic_neighbours import TopicNeighbour, nearest_topics
+from backend.services.workers import WorkerInfo, Workers
 from backend.settings import Settings
 
 
@@ -75,13 +99,22 @@ class Services:
     runs: Runs
     results: Results
     documents: Documents
+    comparisons: Comparisons
     permits: Permits
     adapters: Adapters
     audit_log: AuditLog
     judges: Judges
     workers: Workers
+    playground: Playground
+    estimates: Estimates
+    status: Status
     settings: Settings
     database: Database
+
+    @property
+    def content(self) -> Content:
+        """What of prompts and answers may leave the server."""
+        return Content(self.settings)
 
     def close(self) -> None:
         """Let go of the database's connections."""
@@ -100,67 +133,109 @@ def open_services(settings: Settings) -> Services:
     configure_endpoints(settings.endpoints())
     database = Database(settings.database)
     migrate(database)
-    audit_log = AuditLog(database)
+    audit_log, workers = AuditLog(database), Workers(database, settings)
     prompt_sets, models = PromptSets(database, settings), Models(database, settings)
+    results, documents = Results(database), Documents(database, settings)
+    references = PlaygroundReferences(database, results, documents, prompt_sets)
+    runs = Runs(database, settings, models, prompt_sets)
     return Services(
         prompt_sets=prompt_sets,
         models=models,
-        runs=Runs(database, settings, models, prompt_sets),
-        results=Results(database),
-        documents=Documents(database, settings),
+        runs=runs,
+        results=results,
+        documents=documents,
+        comparisons=Comparisons(database, results, prompt_sets),
         permits=Permits(settings, audit_log),
         adapters=Adapters(models),
         audit_log=audit_log,
         judges=Judges(database, settings),
-        workers=Workers(database, settings),
+        workers=workers,
+        playground=Playground(database, settings, models, workers, references),
+        estimates=Estimates(database, settings, models, prompt_sets, runs, workers),
+        status=Status(database, settings, runs, workers),
         settings=settings,
         database=database,
     )
 
 
 __all__ = [
+    "ANSWERS_HIDDEN",
     "ENDED",
+    "NO_EXPERT",
+    "PROMPTS_HIDDEN",
     "Adapters",
     "Answer",
+    "AnswerChange",
+    "AnswerChanges",
+    "Ask",
+    "Asked",
     "AuditEntry",
     "AuditLog",
+    "Balance",
+    "CellRow",
+    "ChangeFilter",
+    "ColumnMapping",
+    "Comparison",
+    "Comparisons",
     "ConflictError",
+    "Content",
+    "Cost",
+    "Deduplication",
     "Depth",
+    "DetectorQuality",
     "Device",
     "Documents",
+    "Doubt",
+    "Estimate",
+    "Estimates",
     "EventKind",
+    "ExpertOrder",
     "ExpertScopeError",
     "ExpertTable",
     "ExpertView",
     "ExpertsPage",
     "Fault",
+    "Filters",
     "Heatmap",
+    "ImportOptions",
+    "ImportPreview",
     "ImportedLabels",
     "InputError",
     "JudgeInfo",
     "Judges",
+    "LabelRate",
     "LeadingExpert",
+    "Margins",
     "ModelError",
     "ModelInfo",
+    "ModelInspection",
     "Models",
+    "NewQuestion",
     "NewRun",
     "NotFoundError",
+    "NotInstalledError",
     "Order",
     "Page",
     "Pairs",
     "Partner",
+    "Pdf",
     "Permits",
+    "Playground",
     "Progress",
     "Prompt",
     "PromptFileError",
+    "PromptFilter",
     "PromptSet",
     "PromptSetInfo",
     "PromptSets",
     "PromptUse",
+    "Question",
+    "QuestionStatus",
     "RankAgreement",
     "Resolution",
     "Results",
     "ReviewItem",
+    "Routed",
     "RunDocument",
     "RunEvent",
     "RunInfo",
@@ -169,12 +244,40 @@ __all__ = [
     "Runs",
     "Services",
     "Settings",
+    "Status",
+    "StatusReport",
+    "Summary",
+    "Taken",
+    "TokenTrace",
     "TokenUse",
+    "TokenView",
     "TooLargeError",
+    "TopicBalance",
     "TopicDistances",
+    "TopicNeighbour",
+    "TopicPictures",
     "TopicUse",
+    "TracedPrompt",
+    "Transition",
+    "Transitions",
+    "Waiting",
     "WindowUse",
+    "WorkerInfo",
     "Workers",
+    "estimate_balance",
+    "expert_choices",
+    "expert_view",
+    "follows",
+    "guess_labels",
+    "hidden_parts",
+    "import_options",
+    "mass_view",
+    "nearest_topics",
     "open_services",
+    "partner",
+    "readable_texts",
     "resolution",
+    "routing_finding",
+    "spreadsheet_text",
+    "stand_ins",
 ]

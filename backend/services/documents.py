@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import NotFoundError
+from analysis.outcomes.transitions import Transitions
 from backend.db import Database
 from backend.db.tables import RunDocumentRow, RunRow
+from backend.services.answer_changes import document_changes
 from backend.services.results import not_ready
 from backend.services.run_rows import find
 from backend.services.stored_result import unpack_report
@@ -14,7 +16,8 @@ from backend.settings import Settings
 
 NAMES = {"trace": "trace.json", "mask": "mask.json", "detect": "detector.json", "tune": "tune.json"}
 """What the document of each kind is called, on the command line as here."""
-FILES = {"detect": ("detector.safetensors",), "tune": ("adapter.zip",)}
+DETECTOR_FILE = "detector.safetensors"
+FILES = {"detect": (DETECTOR_FILE,), "tune": ("adapter.zip",)}
 """What a run of each kind may leave beside its document."""
 _KEPT = 4
 
@@ -33,6 +36,14 @@ class Documents:
     def get(self, run_id: str) -> dict[str, Any]:
         """The run's document, whatever its kind. Raises NotFoundError for an audit, whose result is a report."""
         return self._unpacked(run_id)
+
+    def answer_tables(self, run_id: str) -> dict[str, Transitions] | None:
+        """Labels of the answers before by after, for harmful and benign prompts; None where the document lists none."""
+        answers = self.get(run_id).get("answers")
+        if not isinstance(answers, list) or not answers:
+            return None
+        with self._database.read() as session:
+            return document_changes(session, find(session, run_id), answers)
 
     def named(self, run_id: str, name: str) -> dict[str, Any]:
         """The document under its own name, such as mask.json. Raises NotFoundError for a run of another kind."""

@@ -8,13 +8,12 @@ understood is refused by name. An expert without a value stands last whatever th
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.errors import InputError
-from backend.services.expert_table import ExpertTable
 
 Mask = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float64]
@@ -39,6 +38,18 @@ _MATCH: dict[str, Callable[[str, str], bool]] = {
 }
 
 
+class Sortable(Protocol):
+    """Experts as `columns` [experts] of numbers or truths, with the name of each, "L2·E5"."""
+
+    @property
+    def columns(self) -> Mapping[str, npt.NDArray[Any]]: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    def __len__(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Order:
     """A column, and whether its greatest values come first."""
@@ -56,7 +67,7 @@ class ExpertsPage:
 
 
 def select_rows(
-    table: ExpertTable, start: int, end: int, order: Sequence[Order], filters: Filters, extra: Mapping[str, Values]
+    table: Sortable, start: int, end: int, order: Sequence[Order], filters: Filters, extra: Mapping[str, Values]
 ) -> ExpertsPage:
     """Rows `start` up to `end` of those that pass all of `filters`, in `order`; the report's order decides between
     equal ones. `extra` are columns [experts] beside the table's own. Raises InputError for a column, a filter or a
@@ -75,20 +86,21 @@ def _argsort(values: Values, descending: bool) -> npt.NDArray[np.intp]:
     return np.argsort(-values if descending else values, kind="stable")  # NaN stands last both ways
 
 
-def _values(table: ExpertTable, column: str, extra: Mapping[str, Values]) -> Values:
+def _values(table: Sortable, column: str, extra: Mapping[str, Values]) -> Values:
     if column == NAME:  # experts in the model's order: L2·E10 stands behind L2·E9
-        return table.columns["layer"].astype(np.float64) * 2**20 + table.columns["expert"]
+        places: Values = table.columns["layer"].astype(np.float64) * 2**20 + table.columns["expert"]
+        return places
     found = extra.get(column, table.columns.get(column))
     if found is None:
         known = ", ".join(sorted({NAME, *table.columns, *extra}))
         raise InputError(f"experts have no column '{column}': expected one of {known}", field=column)
-    values = found.astype(np.float64)
+    values: Values = found.astype(np.float64)
     if column.startswith("rank_"):
         values[values == 0] = np.nan
     return values
 
 
-def _filter(table: ExpertTable, column: str, model: Mapping[str, Any], extra: Mapping[str, Values]) -> Mask:
+def _filter(table: Sortable, column: str, model: Mapping[str, Any], extra: Mapping[str, Values]) -> Mask:
     if not isinstance(model, Mapping):
         raise InputError(f"the filter of '{column}' is {model!r}: expected an object", field=column)
     conditions = model.get("conditions")
@@ -100,7 +112,7 @@ def _filter(table: ExpertTable, column: str, model: Mapping[str, Any], extra: Ma
     return joined
 
 
-def _condition(table: ExpertTable, column: str, model: Mapping[str, Any], extra: Mapping[str, Values]) -> Mask:
+def _condition(table: Sortable, column: str, model: Mapping[str, Any], extra: Mapping[str, Values]) -> Mask:
     kind = str(model.get("type"))
     if column == NAME:
         return _matches(table.names, kind, str(model.get("filter", "")))

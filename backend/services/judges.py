@@ -25,6 +25,7 @@ from analysis.outcomes.judges.judgement import LABELS
 from analysis.prompts.importers.faults import FaultLog
 from backend.db import Database
 from backend.db.tables import HumanLabelRow, JudgeLabelRow, OutcomeRow, PromptRow, RunRow
+from backend.services.content import Content
 from backend.services.ids import new_id
 from backend.services.records import ImportedLabels, JudgeInfo, ReviewItem
 from backend.services.run_rows import find
@@ -62,12 +63,13 @@ class Judges:
         """
         if show not in SHOWN:
             raise InputError(f"unknown choice '{show}': expected one of {', '.join(SHOWN)}", field="show")
-        shown = texts and not self._settings.hide_completions
+        content = Content(self._settings)
+        shown = texts and content.shows_completions
         with self._database.read() as session:
             run = find(session, run_id)
             rows = [*session.scalars(select(OutcomeRow).filter_by(run_id=run_id).order_by(OutcomeRow.position))]
             human = _human(session, run_id)
-            prompts = _prompts(session, run) if shown else {}
+            prompts = _prompts(session, run) if shown and content.shows_prompts else {}
         chosen = _sample(rows, run_id) if show == "sample" else [(row, why) for row in rows if (why := _reason(row))]
         found = [_item(row, why, human.get(row.position), prompts, shown) for row, why in chosen]
         return [one for one in found if show != "open" or one.human is None]

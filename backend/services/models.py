@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
@@ -13,8 +14,11 @@ from backend.db import Database
 from backend.db.tables import ID_LENGTH, ModelRow
 from backend.services.ids import new_id
 from backend.services.paging import page_of
-from backend.services.records import ModelInfo, Page
+from backend.services.records import ModelInfo, ModelInspection, Page
 from backend.settings import Settings
+
+if TYPE_CHECKING:
+    from analysis.models import ModelDescription
 
 ORGANISM = "organism:"
 _ID = re.compile(f"[0-9a-z]{{{ID_LENGTH}}}")
@@ -36,17 +40,25 @@ class Models:
         self._database = database
         self._settings = settings
 
-    def register(self, ref: str, revision: str | None = None) -> ModelInfo:
-        """Inspect a folder, hub id or organism:NAME and store what was found; a known one is given back as it is.
+    def inspect(self, ref: str, revision: str | None = None) -> ModelInspection:
+        """What a folder, hub id or organism:NAME is made of. Stores nothing and loads no weight.
 
         Raises InputError for a folder outside the permitted roots, and whatever `inspect_model` raises.
         """
-        from analysis.models import (
-            inspect_model,
-        )  # torch and transformers take seconds, which a start need not wait for
+        reference, found = self._inspected(ref, revision)
+        with self._database.read() as session:
+            row = _same(session, reference)
+            known = row.id if row is not None else None
+        return ModelInspection(
+            reference.ref, reference.revision or None, reference.name, found.family, found.as_dict(), known
+        )
 
-        reference = self._resolve(ref.strip(), (revision or "").strip())
-        found = inspect_model(reference.ref, revision=reference.revision or None)
+    def register(self, ref: str, revision: str | None = None) -> ModelInfo:
+        """Inspect a folder, hub id or organism:NAME and store what was found; a known one is given back as it is.
+
+        Raises as `inspect`.
+        """
+        reference, found = self._inspected(ref, revision)
         with self._database.write() as session:
             row = _same(session, reference)
             if row is None:
@@ -70,6 +82,13 @@ class Models:
         if row is None:
             raise NotFoundError(f"no model has the id '{model_id}': the list of models shows those that exist")
         return show_model(row)
+
+    def _inspected(self, ref: str, revision: str | None) -> tuple[_Reference, "ModelDescription"]:
+        # torch and transformers take seconds, which a start need not wait for
+        from analysis.models import inspect_model
+
+        reference = self._resolve(ref.strip(), (revision or "").strip())
+        return reference, inspect_model(reference.ref, revision=reference.revision or None)
 
     def _by_ref(self, ref: str) -> ModelInfo:
         reference = self._resolve(ref.strip(), "")

@@ -1,22 +1,47 @@
 """Prompt sets: uploaded or built in, checked as a whole before anything is stored."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from analysis.errors import InputError, NotFoundError, TooLargeError
-from analysis.prompts import Prompt, PromptSet, load_prompts, parse_prompts
+from analysis.prompts import Balance, Prompt, PromptSet, balance_of, load_prompts, parse_prompts
+from analysis.prompts.importers.table import Limits
 from backend.db import Database
 from backend.db.tables import PromptRow, PromptSetRow
+from backend.services.content import Content
 from backend.services.ids import new_id
 from backend.services.paging import page_of
+from backend.services.prompt_imports import ImportOptions, ImportPreview, preview_import
 from backend.services.records import Page, PromptSetInfo
 from backend.settings import Settings
 
 BUILTIN = "builtin:"
 MAX_NAME = 200
+AS_IT_IS = ImportOptions()
 Prompts = list[Prompt]
+Conditions = list[Any]
+
+
+@dataclass(frozen=True)
+class PromptFilter:
+    """Which prompts of a set are meant; what is None does not matter.
+
+    `label` is harmful, benign, jailbreak or unlabelled, as the balance counts them; `search` is a part of the id, or of
+    the text where prompts may be shown.
+    """
+
+    label: str | None = None
+    topic: str | None = None
+    search: str | None = None
+
+
+EVERYTHING = PromptFilter()
+SIDES = ("harmful", "benign", "jailbreak", "unlabelled")
 
 
 class PromptSets:
@@ -26,27 +51,38 @@ class PromptSets:
         self._database = database
         self._settings = settings
 
-    def check(self, data: bytes, filename: str, name: str | None = None) -> PromptSet:
+    def check(
+        self, data: bytes, filename: str, name: str | None = None, options: ImportOptions = AS_IT_IS
+    ) -> PromptSet:
         """Parse a file without storing it.
 
         Raises PromptFileError with the rows and columns at fault, or TooLargeError.
         """
-        limit = self._settings.upload_limit_bytes
-        if len(data) > limit:
-            raise TooLargeError(
-                f"'{filename}' has {len(data):,} bytes, the limit is {limit:,}: split the file", field="file"
-            )
+        self._check_size(data, filename)
         return parse_prompts(
             data,
             filename,
             name=_checked_name(name),
             max_cell_chars=self._settings.max_cell_chars,
             max_rows=self._settings.max_prompts,
+            mapping=options.mapping,
+            duplicates=options.duplicates,
         )
 
-    def create(self, data: bytes, filename: str, name: str | None = None) -> PromptSetInfo:
+    def preview(self, data: bytes, filename: str, options: ImportOptions = AS_IT_IS) -> ImportPreview:
+        """What `create` would store: columns, first rows, duplicates, balance, faults. Stores nothing.
+
+        Raises PromptFileError for a file that cannot be read at all, or TooLargeError.
+        """
+        self._check_size(data, filename)
+        limits = Limits(cell_chars=self._settings.max_cell_chars, rows=self._settings.max_prompts)
+        return preview_import(data, filename, limits, options, Content(self._settings))
+
+    def create(
+        self, data: bytes, filename: str, name: str | None = None, options: ImportOptions = AS_IT_IS
+    ) -> PromptSetInfo:
         """Store an uploaded file. The same content under the same name is stored once. Raises as `check`."""
-        return self._store(self.check(data, filename, name), "upload")
+        return self._store(self.check(data, filename, name, options), "upload")
 
     def register(self, ref: str, organism: str = "planted") -> PromptSetInfo:
         """Store a built-in set such as builtin:topic-pairs, or find it where it is stored already.
@@ -65,19 +101,62 @@ class PromptSets:
         with self._database.read() as session:
             return show_prompt_set(_find(session, set_id))
 
-    def prompts(self, set_id: str, limit: int = 100, offset: int = 0) -> Prompts:
-        """The prompts at `offset` and after, in the file's order."""
+    def prompts(self, set_id: str, limit: int = 100, offset: int = 0, which: PromptFilter = EVERYTHING) -> Prompts:
+        """Those of the prompts that are meant, at `offset` and after, in the file's order.
+
+        Their texts are whole: `Content` says what of them may leave the server.
+        """
         if limit < 1 or offset < 0:
             raise InputError(f"limit is {limit} and offset {offset}: expected limit ≥ 1 and offset ≥ 0", field="limit")
         with self._database.read() as session:
             _find(session, set_id)
-            return _read_prompts(session, set_id, limit, offset)
+            return _read_prompts(session, set_id, limit, offset, self._where(which))
+
+    def count(self, set_id: str, which: PromptFilter = EVERYTHING) -> int:
+        """How many prompts of the set are meant."""
+        query = (
+            select(func.count()).select_from(PromptRow).where(PromptRow.prompt_set_id == set_id, *self._where(which))
+        )
+        with self._database.read() as session:
+            _find(session, set_id)
+            return session.scalar(query) or 0
+
+    def balance(self, set_id: str) -> Balance:
+        """The set's prompts by topic and label."""
+        columns = (PromptRow.prompt_id, PromptRow.label, PromptRow.topic, PromptRow.pair_id, PromptRow.group)
+        with self._database.read() as session:
+            _find(session, set_id)
+            rows = session.execute(select(*columns).where(PromptRow.prompt_set_id == set_id)).all()
+        return balance_of(_without_text(*row) for row in rows)
 
     def load(self, set_id: str) -> PromptSet:
         """The whole set, as the analysis wants it."""
         with self._database.read() as session:
             row = _find(session, set_id)
             return PromptSet(row.name, tuple(_read_prompts(session, set_id, row.prompts, 0)))
+
+    def _check_size(self, data: bytes, filename: str) -> None:
+        limit = self._settings.upload_limit_bytes
+        if len(data) > limit:
+            raise TooLargeError(
+                f"'{filename}' has {len(data):,} bytes, the limit is {limit:,}: split the file", field="file"
+            )
+
+    def _where(self, which: PromptFilter) -> Conditions:
+        """SQL conditions. Raises InputError for a label that there is not."""
+        found: Conditions = []
+        if which.label is not None:
+            if which.label not in SIDES:
+                raise InputError(f"label is '{which.label}': expected one of {', '.join(SIDES)}", field="label")
+            found += _of_side(which.label)
+        if which.topic is not None:
+            found.append(PromptRow.topic == which.topic)
+        if which.search:
+            named = PromptRow.prompt_id.icontains(which.search, autoescape=True)
+            shown = Content(self._settings).shows_prompts  # else a search would give a hidden text away word by word
+            said = PromptRow.text.icontains(which.search, autoescape=True)
+            found.append(or_(named, said) if shown else named)
+        return found
 
     def _store(self, prompts: PromptSet, source: str) -> PromptSetInfo:
         with self._database.write() as session:
@@ -155,12 +234,26 @@ def _rows(set_id: str, prompts: PromptSet) -> list[dict[str, object]]:
     ]
 
 
-def _read_prompts(session: Session, set_id: str, limit: int, offset: int) -> Prompts:
-    query = select(PromptRow).filter_by(prompt_set_id=set_id).order_by(PromptRow.position).limit(limit).offset(offset)
-    return [_prompt(row) for row in session.scalars(query)]
+def _of_side(label: str) -> Conditions:
+    if label == "jailbreak":
+        return [PromptRow.group == "jailbreak"]
+    return [
+        PromptRow.group != "jailbreak",
+        PromptRow.label.is_(None) if label == "unlabelled" else PromptRow.label == label,
+    ]
+
+
+def _read_prompts(session: Session, set_id: str, limit: int, offset: int, where: Sequence[Any] = ()) -> Prompts:
+    query = select(PromptRow).filter_by(prompt_set_id=set_id).where(*where).order_by(PromptRow.position)
+    return [_prompt(row) for row in session.scalars(query.limit(limit).offset(offset))]
 
 
 def _prompt(row: PromptRow) -> Prompt:
-    label = row.label if row.label in ("harmful", "benign") else None
-    group = "jailbreak" if row.group == "jailbreak" else "regular"
-    return Prompt(row.prompt_id, row.text, label, row.topic, row.pair_id, group)  # type: ignore[arg-type]
+    return replace(_without_text(row.prompt_id, row.label, row.topic, row.pair_id, row.group), text=row.text)
+
+
+def _without_text(
+    prompt_id: str, label: str | None, topic: str | None, pair_id: str | None, group: str | None
+) -> Prompt:
+    known = label if label in ("harmful", "benign") else None
+    return Prompt(prompt_id, "", known, topic, pair_id, "jailbreak" if group == "jailbreak" else "regular")  # type: ignore[arg-type]

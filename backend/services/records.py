@@ -68,6 +68,18 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class ModelInspection:
+    """What a model is made of, before anybody registers it; `registered` is its id where somebody has already."""
+
+    ref: str
+    revision: str | None
+    name: str
+    family: str
+    description: dict[str, Any]
+    registered: str | None
+
+
+@dataclass(frozen=True)
 class NewRun:
     """What a person asks for. `model` and `prompt_set_id` are ids, or references such as organism:planted and
     builtin:topic-pairs, which are registered on the way. `parameters` are what only this kind has, by the names of
@@ -141,7 +153,11 @@ class RunEvent:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """One quantity by layer and expert. `values` is float32 [layers, experts], NaN where nothing was observed."""
+    """One quantity by layer and expert. `values` is float32 [layers, experts], NaN where nothing was observed.
+
+    `minus` is the group whose values were subtracted. `favours` is the label that positive values of a difference speak
+    for; None where there is no difference, or where its two groups differ in more than their label.
+    """
 
     layers: list[int]
     experts: list[int]
@@ -152,6 +168,48 @@ class Heatmap:
     groups: list[str]
     windows: list[str]
     unit: str
+    minus: str | None = None
+    favours: Literal["harmful", "benign"] | None = None
+
+
+@dataclass(frozen=True)
+class Margins:
+    """What stands beside a heatmap. `load` [columns] is the mean of the cells over layers, in the order shown, and
+    `entropy` [layers] the router's mean entropy over all prompts, in bits.
+
+    `spread` [layers] is the number of effective experts or, of a difference, the share that goes to other experts,
+    0 to 1; None where nothing was observed.
+    """
+
+    load: npt.NDArray[np.float64]
+    entropy: list[float | None]
+    spread: list[float | None]
+
+
+@dataclass(frozen=True)
+class TopicPictures:
+    """One small heatmap per topic, all of the same quantity. `values` is float32 [topics, layers, columns]; each column
+    stands for `block` neighbouring experts by the largest of their cells (of a difference: the farthest from 0)."""
+
+    topics: list[str]
+    layers: list[int]
+    experts: int
+    block: int
+    values: npt.NDArray[np.float32]
+    quantity: str
+    minus: str | None
+    label: str | None
+    window: str
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """One cell of a heatmap as a table shows it; `value` is None where nothing was observed."""
+
+    layer: int
+    expert: int
+    value: float | None
+    flagged: bool
 
 
 @dataclass(frozen=True)
@@ -200,6 +258,17 @@ class PromptUse:
 
 
 @dataclass(frozen=True)
+class TracedPrompt:
+    """A prompt whose single tokens a run has kept; its text is elsewhere."""
+
+    prompt_id: str
+    topic: str | None
+    label: str | None
+    pair_id: str | None
+    group: str
+
+
+@dataclass(frozen=True)
 class Pairs:
     """How the experts of one layer work together over the prompts' tokens in one window.
 
@@ -244,7 +313,8 @@ class JudgeInfo:
 class ReviewItem:
     """One answer of a run that people may label. `reason`: disagreement, unjudged, partial or sample.
 
-    `prompt` and `text` are None where the server hides completions or they were not asked for.
+    `prompt` and `text` are None where the server hides completions or they were not asked for, `prompt` also where the
+    server hides prompts.
     """
 
     run_id: str

@@ -15,20 +15,37 @@ from sqlalchemy.orm import Session
 from analysis.errors import ConflictError, ExpertScopeError, InputError, NotFoundError, WithheldError
 from analysis.result import Answer, PromptCounts
 from analysis.routing.coactivation import PAIR_WINDOWS
+from analysis.routing.picture import order_by_topic, topic_maps
 from analysis.routing.table import RoutingTable, topic_group
+from analysis.routing.token_trace import TokenTrace
 from analysis.statistics import RankAgreement, rank_agreement
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunLayerRow, RunResultRow, RunRow
-from backend.reports import experts_csv, render_html
+from backend.reports import Pdf, Summary, experts_csv, experts_xlsx, render_html, render_pdf, summarise
+from backend.services.answer_changes import NO_FILTER, AnswerChanges, ChangeFilter, answer_changes
 from backend.services.expert_table import ExpertRows, ExpertTable
 from backend.services.expert_views import top_prompts, topic_uses, window_uses
 from backend.services.experts_page import ExpertsPage, Filters, Order, select_rows
+from backend.services.heatmap_views import CellTable, favours, margins, order_by_effect
+from backend.services.heatmap_views import Order as ExpertOrder
 from backend.services.layer_counts import LayerCounts
 from backend.services.leading_experts import LeadingExpert, leading_experts
 from backend.services.paging import offset_cursor, offset_of
-from backend.services.records import ExpertView, Heatmap, Page, Pairs, PromptUse, TopicDistances
+from backend.services.records import (
+    CellRow,
+    ExpertView,
+    Heatmap,
+    Margins,
+    Page,
+    Pairs,
+    PromptUse,
+    TopicDistances,
+    TopicPictures,
+    TracedPrompt,
+)
 from backend.services.run_rows import find
 from backend.services.stored_result import EXPERTS, report_json, show_answer, unpack_report
+from backend.services.stored_tokens import token_trace, traced_prompts
 
 UNITS = {
     "frequency": "share of tokens that select the expert",
@@ -36,6 +53,8 @@ UNITS = {
     "lift": "selection frequency over uniform use (k/E)",
     "difference": "selection frequency, harmful minus benign",
 }
+ORDERS = ("index", "topic", "effect")
+"""How the experts of a layer may stand side by side."""
 PAIR_QUANTITIES = ("probability", "lift", "tokens")
 MOST_EXPERTS = 5_000
 """Experts that one page of a list may have."""
@@ -61,6 +80,8 @@ class Results:
         self._table = lru_cache(maxsize=_KEPT)(self._read_table)
         self._layer = lru_cache(maxsize=_KEPT_LAYERS)(self._read_layer)
         self._agreement = lru_cache(maxsize=_KEPT)(self._read_agreement)
+        self._order = lru_cache(maxsize=_KEPT)(self._read_order)
+        self._pdf = lru_cache(maxsize=_KEPT)(self._render_pdf)
 
     def report(self, run_id: str) -> dict[str, Any]:
         """report.json, whole. For pages there are `summary`, `flagged` and `experts_page`."""
@@ -91,30 +112,101 @@ class Results:
             found: dict[str, Any] = unpack_report(document.document)["certificate"]
             return found
 
-    def heatmap(self, run_id: str, quantity: str = "frequency", group: str = "all", window: str = "prompt") -> Heatmap:
-        """One quantity for every layer and expert. Raises InputError for a quantity, group or window the run lacks."""
+    def heatmap(
+        self,
+        run_id: str,
+        quantity: str = "frequency",
+        group: str = "all",
+        window: str = "prompt",
+        minus: str | None = None,
+    ) -> Heatmap:
+        """One quantity for every layer and expert, less that of the group `minus` where one is given.
+
+        Raises InputError for a quantity, group or window the run lacks.
+        """
         table = self._table(run_id)
         return Heatmap(
             layers=[*table.layers],
             experts=[*range(table.experts)],
-            values=table.cells(quantity, group, window).copy(),
+            values=table.cells(quantity, group, window, minus).copy(),
             quantity=quantity,
             group=group,
             window=window,
             groups=[*table.groups],
             windows=[*table.windows],
-            unit=UNITS[quantity],
+            unit=UNITS[quantity] + (f", {group} less {minus}" if minus else ""),
+            minus=minus,
+            favours=favours(quantity, group, minus),
         )
 
-    def heatmap_csv(self, run_id: str, quantity: str = "frequency", group: str = "all", window: str = "prompt") -> str:
+    def heatmap_csv(
+        self,
+        run_id: str,
+        quantity: str = "frequency",
+        group: str = "all",
+        window: str = "prompt",
+        minus: str | None = None,
+    ) -> str:
         """The heatmap as rows of layer, expert, value; an empty value where nothing was observed."""
-        heatmap = self.heatmap(run_id, quantity, group, window)
+        heatmap = self.heatmap(run_id, quantity, group, window, minus)
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["layer", "expert", quantity])
         for layer, values in zip(heatmap.layers, heatmap.values.tolist(), strict=True):
             writer.writerows([layer, expert, "" if np.isnan(v) else repr(v)] for expert, v in enumerate(values))
         return out.getvalue()
+
+    def margins(self, run_id: str, heatmap: Heatmap, order: ExpertOrder | None = None) -> Margins:
+        """What stands beside one of this run's heatmaps, its experts in `order`."""
+        return margins(self._table(run_id), heatmap, self._report(run_id)["routing"]["per_layer"], order)
+
+    def expert_order(self, run_id: str, name: str) -> ExpertOrder | None:
+        """The experts of each layer [layers, positions] by "topic" or by "effect"; None for "index", their own order.
+
+        Raises InputError for another name, WithheldError where the run has no topics or no effects to order by.
+        """
+        if name not in ORDERS:
+            raise InputError(f"unknown order '{name}': expected one of {', '.join(ORDERS)}", field="order")
+        return None if name == "index" else self._order(run_id, name)
+
+    def orders(self, run_id: str) -> list[str]:
+        """The orders that this run has."""
+        has_effects = bool(np.isfinite(self._experts(run_id).columns["effect"]).any())
+        known = {"index": True, "topic": len(self._table(run_id).topics) > 1, "effect": has_effects}
+        return [name for name in ORDERS if known[name]]
+
+    def topic_pictures(
+        self,
+        run_id: str,
+        quantity: str = "frequency",
+        window: str = "prompt",
+        label: str | None = None,
+        minus: str | None = None,
+    ) -> TopicPictures:
+        """One small heatmap for each topic. Raises InputError as `heatmap` does, WithheldError without topics."""
+        table = self._table(run_id)
+        maps = topic_maps(table, quantity, window, label=label, minus=minus)
+        topics, layers = [*maps.topics], [*table.layers]
+        return TopicPictures(topics, layers, table.experts, maps.block, maps.values, quantity, minus, label, window)
+
+    def cells_page(
+        self,
+        run_id: str,
+        heatmap: Heatmap,
+        start: int,
+        end: int,
+        sort: Sequence[Order] = (),
+        filters: Filters | None = None,
+    ) -> Page[CellRow]:
+        """Rows `start` up to `end` of a heatmap's cells, sorted and filtered by layer, expert, value, name or flag.
+
+        Raises InputError for a column or filter that does not exist.
+        """
+        experts = self._experts(run_id).columns
+        flagged = experts["flagged"]
+        table = CellTable.of(heatmap, experts["layer"][flagged], experts["expert"][flagged])
+        found = select_rows(table, start, end, sort, filters or {}, {})
+        return Page([table.row(int(index)) for index in found.rows], found.count, None)
 
     def coactivation(self, run_id: str, layer: int, quantity: str = "probability", window: str = "prompt") -> Pairs:
         """How the experts of one layer work together. Raises InputError for a layer, quantity or window that the run
@@ -140,6 +232,10 @@ class Results:
         values = read(layer, window).astype(np.float64)
         tokens = int(counted.tokens[PAIR_WINDOWS.index(window)])
         return Pairs(layer, window, quantity, tokens, values, [*PAIR_WINDOWS])
+
+    def routing(self, run_id: str) -> RoutingTable:
+        """The routing table itself."""
+        return self._table(run_id)
 
     def topics(self, run_id: str) -> Rows:
         """Per layer: topic against safety, with intervals."""
@@ -232,6 +328,13 @@ class Results:
             tokens=table.top_tokens.of(place, expert) if table.top_tokens else None,
         )
 
+    def counts(self, run_id: str) -> PromptCounts:
+        """The selections of every prompt in every layer: as large as the run, so for the worker and not for pages."""
+        layers = [self._read_layer(run_id, layer).counts for layer in self._table(run_id).layers]
+        return PromptCounts(
+            layers[0].prompt_ids, np.concatenate([one.counts for one in layers], axis=2), layers[0].tokens
+        )
+
     def answers(self, run_id: str, prompt_id: str | None = None) -> Answers:
         """The judged answers in the audit's order, of one prompt or of all."""
         query = select(OutcomeRow).where(OutcomeRow.run_id == run_id).order_by(OutcomeRow.position)
@@ -240,6 +343,26 @@ class Results:
         with self._database.read() as session:
             _result(session, run_id)
             return [show_answer(row) for row in session.scalars(query)]
+
+    def traced_prompts(self, run_id: str) -> list[TracedPrompt]:
+        """The prompts whose single tokens the run has kept, in the order of their set; none for an older run."""
+        with self._database.read() as session:
+            _result(session, run_id)
+            return traced_prompts(session, find(session, run_id))
+
+    def tokens(self, run_id: str, prompt_id: str) -> TokenTrace:
+        """Where every token of a prompt and its answer was routed. Raises NotFoundError, which says why and what to do,
+        for a prompt outside of what the run has kept.
+        """
+        with self._database.read() as session:
+            _result(session, run_id)
+            return token_trace(session, find(session, run_id), prompt_id)
+
+    def answer_changes(self, run_id: str, chosen: ChangeFilter = NO_FILTER) -> AnswerChanges:
+        """Labels of the answers before and after the flagged experts were masked, counted and prompt by prompt."""
+        with self._database.read() as session:
+            _result(session, run_id)
+            return answer_changes(session, find(session, run_id), chosen)
 
     def experts_csv(self, run_id: str) -> str:
         return experts_csv(self._readable(run_id))
@@ -251,6 +374,22 @@ class Results:
     def _readable(self, run_id: str) -> dict[str, Any]:
         """The report for renderers: its experts are unpacked as they are read, and not kept."""
         return {**self._report(run_id), EXPERTS: ExpertRows(self._experts(run_id))}
+
+    def experts_xlsx(self, run_id: str) -> bytes:
+        """The rows of experts.csv as a workbook, with a sheet on where they come from and what they mean."""
+        return experts_xlsx(self._readable(run_id))
+
+    def report_pdf(self, run_id: str) -> Pdf:
+        """The report for a meeting. Takes seconds the first time; NotInstalledError where Pango is missing."""
+        return self._pdf(run_id)
+
+    def page_one(self, run_id: str) -> Summary:
+        """What the report says on one page."""
+        experts = self._experts(run_id)
+        return summarise({**self._report(run_id), EXPERTS: experts.flagged()}, experts=len(experts))
+
+    def _render_pdf(self, run_id: str) -> Pdf:
+        return render_pdf(self._readable(run_id), self._table(run_id))
 
     def _read_report(self, run_id: str) -> dict[str, Any]:
         """With None where the experts belong."""
@@ -276,6 +415,10 @@ class Results:
                 return LayerCounts.from_bytes(row.cells, layer)
             counts = PromptCounts.from_bytes(_result(session, run_id).counts)
         return LayerCounts.of(layer, self._table(run_id), counts)
+
+    def _read_order(self, run_id: str, name: str) -> ExpertOrder:
+        table = self._table(run_id)
+        return order_by_topic(table) if name == "topic" else order_by_effect(table, self._experts(run_id))
 
     def _read_agreement(self, run_id: str, criteria: tuple[str, ...]) -> RankAgreement:
         table = self._experts(run_id)

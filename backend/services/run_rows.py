@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from analysis.errors import ConflictError, InputError, NotFoundError
-from backend.db.tables import RunEventRow, RunRow
+from backend.db.tables import ModelRow, PromptSetRow, RunEventRow, RunRow
 from backend.services.ids import new_id
 from backend.services.models import ORGANISM, show_model
 from backend.services.prompt_sets import show_prompt_set
@@ -22,6 +22,8 @@ from backend.services.records import (
     RunKind,
     RunStatus,
 )
+
+MAX_WORDS = 10
 
 
 def new_row(new: NewRun, model: ModelInfo, prompts: PromptSetInfo, device: str, parameters: dict[str, Any]) -> RunRow:
@@ -69,6 +71,17 @@ def lock(session: Session, run_id: str) -> RunRow:
     if row is None:
         raise missing(run_id)
     return row
+
+
+def filter_by_words(text: str) -> ColumnElement[bool]:
+    """The SQL condition that a run, its model or its prompts have a name with every word of `text`."""
+    conditions = []
+    for word in text.split()[:MAX_WORDS]:
+        models = select(ModelRow.id).where(ModelRow.name.icontains(word, autoescape=True))
+        prompts = select(PromptSetRow.id).where(PromptSetRow.name.icontains(word, autoescape=True))
+        named = RunRow.name.icontains(word, autoescape=True)
+        conditions.append(or_(named, RunRow.id == word, RunRow.model_id.in_(models), RunRow.prompt_set_id.in_(prompts)))
+    return and_(true(), *conditions)
 
 
 def missing(run_id: str) -> NotFoundError:

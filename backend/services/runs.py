@@ -15,13 +15,14 @@ import hashlib
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from analysis.errors import ConflictError, InputError
 from analysis.outcomes.judges import judge_names
+from analysis.prompts import Balance
 from analysis.result import AuditResult
 from backend.db import Database
 from backend.db.tables import ModelRow, RunDocumentRow, RunEventRow, RunResultRow, RunRow
@@ -47,6 +48,7 @@ from backend.services.run_rows import (
     conflict,
     end,
     expect,
+    filter_by_words,
     find,
     known_kind,
     known_status,
@@ -101,6 +103,18 @@ class Runs:
                 session.refresh(row, ["model", "prompt_set"])
             return show_run(row)
 
+    def check(self, new: NewRun, balance: Balance | None = None) -> tuple[ModelInfo, PromptSetInfo, dict[str, Any]]:
+        """The model, the prompts and the complete parameters of a request that could be queued. Queues nothing.
+
+        `balance` stands for prompts that are not stored yet. Raises as `create`.
+        """
+        _check_request(new, None)
+        model = self._models.find(new.model)
+        stored = new.prompt_set_id or balance is None
+        prompts = self._find_prompts(new.prompt_set_id, model) if stored else _not_stored(balance)
+        with self._database.read() as session:
+            return model, prompts, check_parameters(session, new, model, prompts)
+
     def get(self, run_id: str) -> RunInfo:
         with self._database.read() as session:
             return show_run(find(session, run_id))
@@ -113,23 +127,46 @@ class Runs:
         cursor: str | None = None,
         *,
         kind: str | None = None,
+        prompt_set: str | None = None,
+        search: str | None = None,
+        made_from: str | None = None,
     ) -> Page[RunInfo]:
-        """Runs, newest first. `model` is a model's id, reference or name."""
+        """Runs, newest first. `model` is a model's id, reference or name, `prompt_set` a set's id, `made_from` a run
+        whose experts are used; `search` is part of the run's own name, of its model's or of its prompt set's, or its
+        whole id, in capitals or not."""
         query: Select[tuple[RunRow]] = select(RunRow)
         if status is not None:
             query = query.where(RunRow.status == known_status(status))
         if kind is not None:
             query = query.where(RunRow.kind == known_kind(kind))
+        if prompt_set is not None:
+            query = query.where(RunRow.prompt_set_id == prompt_set)
         if model is not None:
             query = query.where(RunRow.model_id.in_(select(ModelRow.id).where(filter_by_model(model))))
+        if search:
+            query = query.where(filter_by_words(search))
+        if made_from is not None:
+            query = query.where(RunRow.parameters["experts_from"].as_string() == made_from)
         with self._database.read() as session:
             return page_of(session, query, RunRow, limit, cursor, show_run)
+
+    def made_from(self, run_id: str, limit: int = 20) -> Page[RunInfo]:
+        """The runs that mask or tune the experts which this one found or was given, newest first. Raises NotFoundError
+        for an unknown run."""
+        self.get(run_id)
+        return self.list(limit=limit, made_from=run_id)
 
     def named_experts(self, run_id: str) -> Experts:
         """The experts that a finished audit flagged, or that another run was given. Raises as a request that names the
         run would."""
         with self._database.read() as session:
             return experts_of(session, find(session, run_id))
+
+    def places(self) -> dict[str, int]:
+        """The place of every waiting run in the queue, by its id; 1 is taken up next."""
+        query = select(RunRow.id).where(RunRow.status == "queued").order_by(RunRow.created, RunRow.id)
+        with self._database.read() as session:
+            return {run_id: place for place, run_id in enumerate(session.scalars(query), start=1)}
 
     def counts(self) -> dict[RunStatus, int]:
         """How many runs there are of each status, those without any included."""
@@ -248,6 +285,25 @@ class Runs:
             return self._prompt_sets.get(id_or_ref)
         organism = model.ref.removeprefix(ORGANISM) if model.ref.startswith(ORGANISM) else "planted"
         return self._prompt_sets.register(id_or_ref, organism)
+
+
+def _not_stored(balance: Balance | None) -> PromptSetInfo:
+    """Prompts of a file that somebody looks at, as far as a request is checked against them."""
+    assert balance is not None
+    return PromptSetInfo(
+        id="",
+        name="this file",
+        sha256="",
+        prompts=balance.prompts,
+        harmful=balance.harmful,
+        benign=balance.benign,
+        jailbreak=balance.jailbreak,
+        unlabelled=balance.unlabelled,
+        topics=[one.topic or "" for one in balance.named],
+        pairs=balance.pairs,
+        source="upload",
+        created=datetime.now(UTC),
+    )
 
 
 def _digest(new: NewRun) -> str:

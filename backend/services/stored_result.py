@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
 from analysis.result import Answer, AuditResult
-from backend.db.tables import ExpertScoreRow, OutcomeRow, RunDocumentRow, RunLayerRow, RunResultRow
+from backend.db.tables import ExpertScoreRow, OutcomeRow, RunDocumentRow, RunLayerRow, RunResultRow, TokenTraceRow
 from backend.services.expert_table import ExpertTable, dumps
 from backend.services.layer_counts import LayerCounts
 
@@ -26,7 +26,7 @@ EXPERTS = "experts"
 
 def store_result(session: Session, run_id: str, result: AuditResult) -> None:
     """Add the rows of one run's result, in place of any that are there, inside the caller's transaction."""
-    for table in (RunResultRow, RunLayerRow, ExpertScoreRow, OutcomeRow):
+    for table in (RunResultRow, RunLayerRow, ExpertScoreRow, OutcomeRow, TokenTraceRow):
         session.execute(delete(table).where(table.run_id == run_id))
     session.add(
         RunResultRow(
@@ -41,7 +41,13 @@ def store_result(session: Session, run_id: str, result: AuditResult) -> None:
     )
     scores = [_score(run_id, row) for row in result.report[EXPERTS]]
     outcomes = [_outcome(run_id, position, answer) for position, answer in enumerate(result.answers)]
-    for table, rows in ((ExpertScoreRow, scores), (OutcomeRow, outcomes)):
+    traces = [{"run_id": run_id, "prompt_id": one.prompt_id, "trace": one.to_bytes()} for one in result.tokens]
+    stored: list[tuple[Any, list[dict[str, Any]]]] = [
+        (ExpertScoreRow, scores),
+        (OutcomeRow, outcomes),
+        (TokenTraceRow, traces),
+    ]
+    for table, rows in stored:
         if rows:
             session.execute(insert(table), rows)
     for layer in result.routing.layers:

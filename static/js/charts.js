@@ -13,7 +13,7 @@
   const plain = (text) => String(text === null || text === undefined ? "" : text).replace(/<br\s*\/?>/g, " ").replace(/<[^>]+>/g, "").trim();
 
   function title(layout, axis, fallback) {
-    const found = layout[axis.replace(/^([xy])/, "$1axis")];
+    const found = axis && layout[axis.replace(/^([xy])/, "$1axis")];
     return plain(found && found.title && found.title.text) || fallback;
   }
 
@@ -28,29 +28,40 @@
     return meta.low ? [meta.low[row], meta.high[row]] : null;
   }
 
+  /* What a figure calls its columns (meta.columns); null leaves one out, as does an axis that is not drawn. */
+  function columnName(layout, key, axis, fallback) {
+    const named = (layout.meta || {}).columns || {}, found = axis && layout[axis.replace(/^([xy])/, "$1axis")];
+    if (key in named) return named[key];
+    return found && found.visible === false ? null : title(layout, axis || "", fallback);
+  }
+
   function heatmapTable(trace, layout) {
     const rows = Array.from(trace.z, (values, row) => ({ cells: [trace.y ? trace.y[row] : row, ...Array.from(values)] }));
     const across = trace.x ? Array.from(trace.x) : Array.from(trace.z[0] || [], (_, at) => at);
-    return { columns: [title(layout, trace.yaxis || "y", "row"), ...across], rows };
+    return { columns: [columnName(layout, "y", trace.yaxis || "y", "row"), ...across], rows };
   }
 
   function pointTable(traces, layout) {
-    const several = traces.length > 1, first = traces[0];
-    const named = traces.some((trace) => Array.isArray(trace.text) || (trace.customdata && !Array.isArray(trace.customdata[0])));
+    const first = traces[0], words = traces.every((trace) => typeof trace.y[0] === "string");
+    const series = (trace) => plain(trace.name && !/^trace \d+$/.test(trace.name) ? trace.name : "");
+    const several = traces.length > 1 && traces.some(series);
+    const texts = (trace) => trace.type !== "bar" && Array.isArray(trace.text); // a bar's text is its length again
+    const named = traces.some((trace) => texts(trace) || (trace.customdata && !Array.isArray(trace.customdata[0])));
     const interval = traces.some((trace) => trace.x.length && ends(trace, 0));
-    const columns = [several ? "Series" : null, named ? "Name" : null, title(layout, first.xaxis || "x", "x"), title(layout, first.yaxis || "y", "y"), interval ? "low" : null, interval ? "high" : null];
+    const x = columnName(layout, "x", first.xaxis || "x", "x"), y = columnName(layout, "y", first.yaxis || "y", "y");
+    const columns = [several ? columnName(layout, "series", null, "Series") : null, named ? columnName(layout, "name", null, "Name") : null, words ? y : x, words ? x : y, interval ? "low" : null, interval ? "high" : null];
+    const kept = (cells) => cells.filter((_, at) => columns[at] !== null);
     const rows = [];
     for (const trace of traces) {
-      const series = plain(trace.name && !/^trace \d+$/.test(trace.name) ? trace.name : "");
       for (let row = 0; row < trace.x.length; row++) {
-        const name = Array.isArray(trace.text) ? trace.text[row] : trace.customdata && !Array.isArray(trace.customdata[row]) ? trace.customdata[row] : "";
+        const name = texts(trace) ? trace.text[row] : trace.customdata && !Array.isArray(trace.customdata[row]) ? trace.customdata[row] : "";
         const [low, high] = (interval && ends(trace, row)) || [null, null];
         const place = trace.customdata && Array.isArray(trace.customdata[row]) ? trace.customdata[row].slice(0, 2).join(".") : null;
-        const cells = [several ? series : null, named ? plain(name) : null, plainValue(trace.x[row]), plainValue(trace.y[row]), interval ? low : null, interval ? high : null];
-        rows.push({ cells: cells.filter((_, at) => columns[at] !== null), place });
+        const values = [plainValue(trace.x[row]), plainValue(trace.y[row])];
+        rows.push({ cells: kept([series(trace), plain(name), ...(words ? values.reverse() : values), low, high]), place });
       }
     }
-    return { columns: columns.filter((one) => one !== null), rows };
+    return { columns: kept(columns), rows };
   }
 
   const plainValue = (value) => (typeof value === "string" ? plain(value) : value);
@@ -98,7 +109,8 @@
     scroller.append(table);
     holder.replaceChildren(scroller, note);
     rest(table, table.querySelector("tbody th, thead th"));
-    if (window.expertscope.selection) window.expertscope.selection.tell();
+    const { experts } = window.expertscope.selection.get();
+    for (const row of table.querySelectorAll("[data-place]")) row.classList.toggle("lit", experts.includes(row.dataset.place));
   }
 
   /* One cell of the table is in the tab order at a time. */
@@ -143,7 +155,7 @@
   function forPaper(box) {
     const plot = plotOf(box), width = 960;
     const section = box.closest("section, .routing-main, .page");
-    const heading = words(section && section.querySelector("h2, h1"));
+    const heading = words(section && section.querySelector("h2, h3, h1"));
     const after = box.nextElementSibling;
     const caption = after && after.matches("p.dim") ? words(after) : box.getAttribute("aria-label");
     const origin = document.getElementById("provenance");

@@ -68,24 +68,6 @@
       return nothing();
     },
 
-    showView(view) {
-      return [view !== "picture", view !== "table"];
-    },
-
-    rememberRouting(quantity, group, window_, view, opened, click) {
-      const standard = { quantity: "frequency", group: "all", window: "prompt", view: "picture" };
-      const parts = { quantity, group, window: window_, view };
-      for (const name of Object.keys(standard)) if (parts[name] === standard[name]) parts[name] = null;
-      const clicked = window.dash_clientside.callback_context.triggered.some((t) => t.prop_id.endsWith("clickData"));
-      if (clicked && click) parts.expert = click.points[0].y + "." + click.points[0].x;
-      else if (!opened) parts.expert = null;
-      return remember(parts, true);
-    },
-
-    rememberTopics(prompts, layer) {
-      return remember({ prompts: prompts === "benign" ? null : prompts, layer: layer === "mean" ? null : layer }, true);
-    },
-
     rememberExperts(columns, filters) {
       const sorted = (columns || []).find((column) => column.sort);
       const order = sorted ? sorted.colId + "." + sorted.sort : null;
@@ -101,6 +83,7 @@
       own.window = masks ? window_ : null;
       own.detector = kind === "detect" ? detector : null;
       ["direction", "recipe", "rank", "steps", "controls"].forEach((name, at) => (own[name] = tunes ? tuned[at] : null));
+      own.points = tuned[5];
       return remember({ model, prompts, preset, seed, ...own });
     },
 
@@ -126,14 +109,6 @@
       () => say("Link copied"),
       () => say("The browser did not allow copying; the address bar has the link"),
     );
-  });
-
-  /* T swaps picture and table, unless somebody is typing. */
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "t" || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input:not([type=radio]), textarea, select, [contenteditable]")) return;
-    const picture = document.getElementById("routing-picture");
-    if (picture) window.dash_clientside.set_props("routing-view", { value: picture.hidden ? "picture" : "table" });
   });
 
   /* One key labels an answer under review, unless somebody is typing. */

@@ -133,6 +133,12 @@
     else set({ [part]: get()[part] === value ? null : value });
   });
 
+  /* Something with data-experts="1.7,2.5" selects them all. */
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest("button[data-experts]");
+    if (button) select(button.dataset.experts.split(","));
+  });
+
   document.addEventListener("expertscope:selection", ({ detail }) => {
     for (const button of document.querySelectorAll("button[data-select]")) {
       const at = button.dataset.select.indexOf(":");
@@ -144,6 +150,9 @@
       marked.classList.toggle("lit", detail.experts.includes(marked.dataset.place));
     }
   });
+
+  /* A step back to another selection of the same page leaves the bar's element where it is. */
+  window.addEventListener("popstate", () => window.requestAnimationFrame(tell));
 
   /* A page is told of the selection once it is there, which may be a little after its callback has ended. */
   let told = null;

@@ -48,6 +48,14 @@ def test_the_planted_experts_are_flagged_and_no_others(found: AuditResult) -> No
     ] == [1, 2]
 
 
+def test_the_tokens_that_it_keeps_add_up_to_its_counts(found: AuditResult) -> None:
+    assert [one.prompt_id for one in found.tokens] == list(found.counts.prompt_ids)
+    windows = ({"template", "prompt", "boundary"}, {"boundary"}, {"response"})
+    for trace, counts in zip(found.tokens, found.counts.counts, strict=True):
+        for parts, counted in zip(windows, counts, strict=True):
+            np.testing.assert_array_equal(trace.selections(parts), counted)
+
+
 def test_masking_them_ends_refusal_and_random_sets_do_not(found: AuditResult) -> None:
     masked = found.report["outcomes"]["masked"]
     assert masked["base_refusal_harmful"]["estimate"] == 1

@@ -103,3 +103,17 @@ def test_a_jailbreak_is_named_beside_its_label() -> None:
     assert formats.prompt_label("harmful", "jailbreak") == "harmful, jailbreak"
     assert formats.prompt_label("benign", "regular") == "benign"
     assert formats.prompt_label(None, "regular") == formats.NONE
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 B"), (999, "999 B"), (1_000, "1 kB"), (123_456, "123 kB"), (2_540_000_000, "2.54 GB")]
+)
+def test_sizes_are_said_in_powers_of_a_thousand(value: int, text: str) -> None:
+    assert formats.size(value) == text
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"), [([0, 1, 2, 3], "0–3"), ([0, 1, 5], "0, 1, 5"), ([1, 3, 4, 5, 9], "1, 3–5, 9"), ([], "")]
+)
+def test_runs_of_numbers_are_drawn_together(numbers: list[int], text: str) -> None:
+    assert formats.spans(numbers) == text

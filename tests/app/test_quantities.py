@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from analysis.criteria import CRITERIA
-from app.pages.routing import SHOWN
+from app.pages.routing.rail import SHOWN
 from app.quantities import QUANTITIES
 
 

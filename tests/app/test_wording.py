@@ -3,7 +3,7 @@
 import pytest
 
 from app import wording
-from backend.services import TopicUse
+from backend.services import TopicUse, routing_finding
 
 
 def report(estimate: float | None, low: float | None, high: float | None) -> dict:
@@ -22,7 +22,7 @@ def report(estimate: float | None, low: float | None, high: float | None) -> dic
     ],
 )
 def test_the_routing_finding_follows_the_interval(ratio: tuple, finding: str) -> None:
-    assert wording.routing_finding(report(*ratio)) == finding
+    assert routing_finding(report(*ratio)) == finding
 
 
 def test_the_number_of_flagged_experts_is_a_sentence() -> None:
@@ -84,7 +84,7 @@ def test_caveats_are_no_part_of_the_heading() -> None:
 
 def test_nothing_is_said_of_topic_and_safety_where_they_are_tied() -> None:
     tied = report(0.24, 0.19, 0.30) | {"verdict": {"confounded": "no topic has both harmful and benign prompts"}}
-    assert wording.routing_finding(tied) == "Whether routing follows topic or safety cannot be told with these prompts"
+    assert routing_finding(tied) == "Whether routing follows topic or safety cannot be told with these prompts"
 
 
 def rare(refusal: float, alarm: bool) -> dict:
@@ -112,3 +112,38 @@ def test_what_is_withheld_has_a_name() -> None:
     assert wording.withheld_name("routing.topic_ratio interval") == "Topic ratio, interval"
     assert wording.withheld_name("outcomes.over_topics interval") == "Rates over topics, interval"
     assert wording.withheld_name("experts.scores.raset") == "Contrastive routing sensitivity"
+
+
+TOPIC, SAFETY, NEITHER, UNKNOWN = (0.2, 0.1, 0.3), (2.0, 1.5, 2.5), (1.0, 0.8, 1.2), (None, None, None)
+
+
+def layers(*ratios: tuple) -> dict:
+    rows = [
+        {"layer": layer, "topic_ratio": dict(zip(("estimate", "low", "high"), ratio, strict=True))}
+        for layer, ratio in enumerate(ratios)
+    ]
+    return {"routing": {"per_layer": rows}, "verdict": {}}
+
+
+@pytest.mark.parametrize(
+    ("ratios", "finding"),
+    [
+        ((TOPIC, TOPIC, TOPIC), "Topic drives all 3 layers"),
+        ((TOPIC,), "Topic drives the only layer"),
+        ((TOPIC, TOPIC, TOPIC, SAFETY), "Topic drives layers 0–2, safety drives layer 3"),
+        ((SAFETY, NEITHER, UNKNOWN), "Safety drives layer 0, the rest do not say"),
+        ((TOPIC, TOPIC, NEITHER), "Topic drives layers 0, 1, one does not say"),
+        ((NEITHER, UNKNOWN), "No layer follows one more than the other, as far as these prompts tell"),
+    ],
+)
+def test_a_layer_is_driven_by_what_its_interval_supports(ratios: tuple, finding: str) -> None:
+    assert wording.layers_finding(layers(*ratios)) == finding
+
+
+def test_confounded_prompts_say_nothing_of_a_layer() -> None:
+    found = layers(TOPIC)
+    (row,) = found["routing"]["per_layer"]
+    assert wording.layer_drive(row, confounded=False) == "Topic"
+    assert wording.layer_drive(row, confounded=True) == "Cannot be told"
+    found["verdict"] = {"confounded": True}
+    assert wording.layers_finding(found) == "What drives a layer cannot be told with these prompts"

@@ -3,16 +3,19 @@
 Fixture data: what storage, routes and documents do with a result does not depend on how a model was run.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from analysis.outcomes.per_prompt import answered
+from analysis.playground.answer import Distance, GroupDistance, PlaygroundAnswer
 from analysis.prompts import Prompt, PromptSet
 from analysis.result import Answer, AuditResult, PromptCounts
 from analysis.routing.coactivation import PAIR_WINDOWS, Coactivation
 from analysis.routing.sparse import SparseCounts
 from analysis.routing.table import WINDOWS, RoutingTable
+from analysis.routing.token_trace import NO_EXPERT, TokenTrace
 from analysis.routing.vocabulary import TopTokens, Vocabulary
 
 BASE_URL = "http://127.0.0.1:8000"
@@ -118,7 +121,40 @@ def make_result(prompts: PromptSet | None = None, *, seed: int = 0, flagged: tup
     counted = make_counts(prompts, seed)
     table = make_table(prompts, counted)
     report = make_report(prompts, table, flagged, np.random.default_rng(seed))
-    return AuditResult(report, report["certificate"], table, counted.counts, make_answers(prompts))
+    answers = make_answers(prompts)
+    report["outcomes"]["per_prompt"] = [one.as_dict() for one in answered(prompts, answers)]
+    return AuditResult(
+        report, report["certificate"], table, counted.counts, answers, make_tokens(prompts, answers, seed)
+    )
+
+
+def make_tokens(prompts: PromptSet, answers: tuple[Answer, ...], seed: int = 0) -> tuple[TokenTrace, ...]:
+    """A token a word, in a template of three; the answer was cut off, so its last token was not routed."""
+    said = {one.prompt_id: one.text for one in answers if one.variant == "base"}
+    random = np.random.default_rng(seed)
+    return tuple(_make_trace(p.id, p.text.split(" "), said[p.id].split(" "), random) for p in prompts)
+
+
+def _make_trace(prompt_id: str, asked: list[str], said: list[str], random: np.random.Generator) -> TokenTrace:
+    words = ["<user>", *(f" {word}" for word in asked), "<end>", "<assistant>", *(f" {word}" for word in said)]
+    parts = ["template", *["prompt"] * len(asked), "template", "boundary", *["response"] * len(said)]
+    shape = (len(LAYERS), len(words), TOP_K)
+    ids = random.random((*shape[:2], EXPERTS)).argsort(-1)[..., :TOP_K].astype(np.uint16)
+    weights = random.dirichlet(np.ones(TOP_K), shape[:2]).astype(np.float16)
+    ids[:, -1], weights[:, -1] = NO_EXPERT, 0
+    special = tuple(word.startswith("<") for word in words)
+    return TokenTrace(prompt_id, tuple(words), special, tuple(parts), LAYERS, EXPERTS, ids, weights)
+
+
+def with_answers(result: AuditResult, labels: dict[str, str]) -> AuditResult:
+    """The result with other labels of some answers of the untouched model, by prompt id."""
+    answers = tuple(
+        replace(one, label=labels[one.prompt_id]) if one.variant == "base" and one.prompt_id in labels else one
+        for one in result.answers
+    )
+    outcomes = result.report["outcomes"]
+    rows = [{**row, "label": labels.get(row["prompt_id"], row["label"])} for row in outcomes["per_prompt"]]
+    return replace(result, answers=answers, report={**result.report, "outcomes": {**outcomes, "per_prompt": rows}})
 
 
 def make_answers(prompts: PromptSet) -> tuple[Answer, ...]:
@@ -228,7 +264,18 @@ def make_report(prompts: PromptSet, table: RoutingTable, flagged: tuple, random:
                 "refusal_harmful": interval(0.0, harmful, 0),
                 "refusal_benign": interval(0.0, harmful, 0),
                 "degenerate": interval(0.0, harmful, 0),
-                "null_refusal": {"mean": 0.99, "low": 0.98, "high": 1.0, "n": 20, "p_value": 1 / 21},
+                "base_refusal_harmful": interval(1.0, harmful, 0),
+                "base_refusal_benign": interval(0.0, harmful, 0),
+                "refusal_change_harmful": interval(-1.0, harmful, 0),
+                "refusal_change_benign": interval(0.0, harmful, 0),
+                "null_refusal": {
+                    "mean": 0.99,
+                    "low": 0.98,
+                    "high": 1.0,
+                    "n": 20,
+                    "p_value": 1 / 21,
+                    "values": [0.98, *[0.99] * 18, 1.0],
+                },
             }
             if flagged
             else None,
@@ -342,3 +389,53 @@ def make_expert(
         "topic": {"name": TOPICS[expert % 2], "lift": 1.5},
         "difference": cell("difference"),
     }
+
+
+def make_playground_answer(**change: Any) -> PlaygroundAnswer:
+    """A refused prompt with everything that there can be beside it."""
+    random = np.random.default_rng(3)
+    frequency = random.dirichlet(np.ones(EXPERTS), (len(WINDOWS), len(LAYERS))).astype(np.float32) * TOP_K
+    group = {"prompts": 6, "per_layer": (0.1, 0.2, 0.3), "low": 0.05, "median": 0.1, "high": 0.3}
+    groups = (
+        GroupDistance(label="harmful", mean=0.2, **group),
+        GroupDistance(label="benign", mean=0.25, **group),
+    )
+    tokens = ("<user>", "repair", " it", "<assistant>", "I", " cannot", " help", " with", " that", ".", "")
+    parts = ("template", "prompt", "prompt", "boundary", *["response"] * 7)
+    ids = random.random((len(LAYERS), len(tokens), EXPERTS)).argsort(-1)[..., :TOP_K].astype(np.uint16)
+    plain: dict[str, Any] = {
+        "text": "I cannot help with that.",
+        "finished": True,
+        "label": "refusal",
+        "rule": "cannot-help",
+        "span": (0, 13),
+        "judge": "rules",
+        "margin": 2.5,
+        "margin_run_id": "run-of-audit",
+        "layers": LAYERS,
+        "top_k": TOP_K,
+        "window_tokens": (12, 1, 7),
+        "frequency": frequency,
+        "probability": frequency / TOP_K,
+        "tokens": TokenTrace(
+            "playground",
+            tokens,
+            tuple(text.startswith("<") for text in tokens),
+            parts,
+            LAYERS,
+            EXPERTS,
+            ids,
+            np.full(ids.shape, 1 / TOP_K, dtype=np.float16),
+        ),
+        "certificate": {
+            "passed": True,
+            "layers_expected": 3,
+            "layers_seen": 3,
+            "assignments_expected": 114,
+            "assignments_seen": 114,
+        },
+        "distance": Distance("run-of-audit", LAYERS, groups, 0.05, 5, 1, interval(0.65)),
+        "detectors": (),
+        "withheld": {"detectors": "no detector has been trained on this model"},
+    }
+    return PlaygroundAnswer(**{**plain, **change})

@@ -116,6 +116,21 @@ def test_an_imported_file_is_listed(capfd: pytest.CaptureFixture[str], tmp_path:
     assert (row["ref"], row["name"], row["prompts"]) == (imported["id"], "My set", imported["prompts"])
 
 
+def test_a_foreign_file_is_imported_by_what_its_columns_mean(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file, data = tmp_path / "foreign.csv", tmp_path / "data"
+    file.write_text("question,verdict\nHello,unsafe\nhello,unsafe\nOther,fine\n", encoding="utf-8")
+    mapped = ("--column", "prompt=question", "--column", "label=verdict", "--label", "unsafe=harmful")
+    command = ("prompts", "import", file, *mapped, "--duplicates", "normalised", "--data", data)
+    status, _, err = run(capfd, *command)
+    assert status != 0
+    assert "unknown label 'fine'" in err
+    assert not data.exists()
+    status, _, err = run(capfd, *command, "--label", "*=benign")
+    assert status == 0
+    assert "imported 2 prompts: 1 harmful, 1 benign" in err
+    assert run(capfd, "prompts", "import", file, "--column", "question")[0] == 2
+
+
 def test_prompts_show_counts_and_samples(capfd: pytest.CaptureFixture[str], few_prompts: Path) -> None:
     status, out, _ = run(capfd, "prompts", "show", few_prompts, "--limit", "2", "--json")
     shown = json.loads(out)

@@ -57,6 +57,13 @@ class Product:
             "tune": {**source, "steps": 2, "controls": 2},
         }
 
+    @cached_property
+    def second_audit(self) -> dict[str, Any]:
+        """Another finished audit of the same model: fewer of the same prompts, and another seed."""
+        few = self.others["trace"]["prompt_set"]["id"]
+        body = {"model": self.run["model"]["id"], "prompt_set_id": few, "preset": "quick", "seed": 1}
+        return self.finished(self.post("/runs", body)["id"])
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = httpx.post(f"{self.url}/api/v1{path}", json=body, timeout=30).raise_for_status().json()
         return found
@@ -99,7 +106,14 @@ class Watch:
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """`expertscope serve` on a free port with an empty data folder, once its first audit is finished."""
+    """`expertscope serve` on a free port with an empty data folder, once its first audit is finished.
+
+    PRODUCT_URL names a server that runs already, for whoever writes a test and does not want to wait for an audit.
+    """
+    if running := os.environ.get("PRODUCT_URL"):
+        runs = httpx.get(f"{running}/api/v1/runs", params={"status": "done", "kind": "audit"}).json()["items"]
+        yield Product(running, runs[-1])
+        return
     folder = tmp_path_factory.mktemp("product")
     port = _free_port()
     command = [sys.executable, "-c", "from backend.cli import main; main()", "serve", "--port", str(port)]

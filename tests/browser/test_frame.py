@@ -91,8 +91,9 @@ def test_a_model_that_cannot_be_used_is_refused_by_the_field(
     before = product.api("/models").json()["count"]
     page.goto(f"{product.url}/ui/models")
     page.get_by_role("textbox", name="Folder or hub id").fill(str(tmp_path / folder))
-    page.get_by_role("button", name="Inspect and register").click()
-    expect(page.locator("#register-message .field-error")).to_contain_text(message)
+    page.get_by_role("button", name="Inspect", exact=True).click()
+    expect(page.locator("#register-found .field-error")).to_contain_text(message)
+    expect(page.get_by_role("button", name="Register", exact=True)).to_be_hidden()
     assert product.api("/models").json()["count"] == before
 
 

@@ -70,11 +70,11 @@ def test_the_whole_path(page: Page, product: Product, tmp_path: Path) -> None:
     expect(page.locator("#routing-title")).to_have_text("Lift, all prompts")
     expect(page.get_by_role("radio", name="Lift", exact=True)).to_be_checked()
 
-    page.locator("#routing-heatmap .nsewdrag").click(position={"x": 200, "y": 60})
+    page.locator("#routing-heatmap .nsewdrag[data-subplot=xy]").click(position={"x": 200, "y": 60})
     drawer = page.get_by_role("dialog")
     expect(drawer.get_by_role("heading", level=2).nth(1)).to_be_visible()
     drawer.get_by_role("link", name="Open expert").click()
-    expect(page).to_have_url(re.compile(r"/experts/\d+/\d+$"))
+    expect(page).to_have_url(re.compile(r"/experts/(\d+)/(\d+)\?sel=\1\.\2$"))
     expect(page.get_by_role("heading", name="Prompts that use it most")).to_be_visible()
 
     page.get_by_role("link", name="Report", exact=True).first.click()

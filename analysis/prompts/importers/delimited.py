@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from analysis.errors import TooLargeError
 from analysis.prompts.importers.faults import FaultLog
-from analysis.prompts.importers.header import check_columns, usable
+from analysis.prompts.importers.header import HeaderCheck, check_columns, usable
 from analysis.prompts.importers.table import Limits, Row, Table, column_name
 from analysis.prompts.importers.text import listed, shown
 
@@ -33,8 +33,8 @@ class _Record:
         return not any(cell.strip() for cell in self.cells)
 
 
-def read(text: str, log: FaultLog, limits: Limits) -> Table:
-    """The table in `text`. Broken rows go to `log`; raises `PromptFileError` for a header that cannot be used."""
+def read(text: str, log: FaultLog, limits: Limits, check: HeaderCheck = check_columns) -> Table:
+    """The table in `text`. Broken rows go to `log`; raises `PromptFileError` for a header that `check` refuses."""
     delimiter = _delimiter(text)
     records = (record for record in _records(text, delimiter, log, limits) if not record.blank)
     head = next(records, None)
@@ -42,7 +42,7 @@ def read(text: str, log: FaultLog, limits: Limits) -> Table:
         log.close()
         return Table((), ())
     columns = _without_blank_end([column_name(cell) for cell in head.cells])
-    check_columns(columns, log, row=head.number)
+    check(columns, log, row=head.number)
     rows: list[Row] = []
     for count, record in enumerate(records, 1):
         if count > limits.rows:

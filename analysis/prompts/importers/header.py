@@ -2,11 +2,23 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 from analysis.prompts.importers.faults import FaultLog
 from analysis.prompts.importers.known import KNOWN_SETS, recognise
 from analysis.prompts.importers.table import STANDARD_COLUMNS
 from analysis.prompts.importers.text import listed
+
+
+class HeaderCheck(Protocol):
+    """Raises `PromptFileError` for columns that cannot be used; `row` is the header's, None where it has none."""
+
+    def __call__(self, columns: Sequence[str], log: FaultLog, *, row: int | None) -> None: ...
+
+
+def any_columns(columns: Sequence[str], log: FaultLog, *, row: int | None) -> None:
+    """For a first look at a file: whatever its columns are, somebody will say what they mean."""
+    log.close()
 
 
 def usable(columns: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from analysis.errors import TooLargeError
 from analysis.prompts.importers.faults import FaultLog, refusal
-from analysis.prompts.importers.header import check_columns
+from analysis.prompts.importers.header import HeaderCheck, check_columns
 from analysis.prompts.importers.lines import numbered_lines
 from analysis.prompts.importers.table import STANDARD_COLUMNS, Limits, Row, Table, column_name
 
@@ -24,7 +24,7 @@ class _UnreadableJsonError(ValueError):
         self.line = line
 
 
-def read_json(text: str, log: FaultLog, limits: Limits) -> Table:
+def read_json(text: str, log: FaultLog, limits: Limits, check: HeaderCheck = check_columns) -> Table:
     """The table in a JSON list. Raises `PromptFileError` for anything but a list."""
     try:
         value = _parsed(text)
@@ -34,10 +34,10 @@ def read_json(text: str, log: FaultLog, limits: Limits) -> Table:
     if not isinstance(value, list):
         expected = "expected a list of texts or of objects with 'prompt'"
         raise refusal(log.filename, f"the file holds {kind_of(value)}; {expected}")
-    return _table(enumerate(value, 1), len(value), log, limits)
+    return _table(enumerate(value, 1), len(value), log, limits, check)
 
 
-def read_jsonl(text: str, log: FaultLog, limits: Limits) -> Table:
+def read_jsonl(text: str, log: FaultLog, limits: Limits, check: HeaderCheck = check_columns) -> Table:
     """The table in JSON lines. Lines that are not JSON go to `log`."""
     lines = numbered_lines(text)
     values: list[tuple[int, Any]] = []
@@ -46,7 +46,7 @@ def read_jsonl(text: str, log: FaultLog, limits: Limits) -> Table:
             values.append((number, _parsed(line)))
         except _UnreadableJsonError as error:
             log.add(str(error), row=number)
-    return _table(values, len(lines), log, limits)
+    return _table(values, len(lines), log, limits, check)
 
 
 def kind_of(value: object) -> str:
@@ -66,13 +66,13 @@ def _parsed(text: str) -> Any:
         raise _UnreadableJsonError("the JSON holds a number too long to read") from None
 
 
-def _table(values: Iterable[tuple[int, Any]], count: int, log: FaultLog, limits: Limits) -> Table:
+def _table(values: Iterable[tuple[int, Any]], count: int, log: FaultLog, limits: Limits, check: HeaderCheck) -> Table:
     if count > limits.rows:
         raise TooLargeError(f"{log.filename} has more than {limits.rows:,} rows; split it")
     rows = [row for number, value in values if (row := _row(number, value, log)) is not None]
     columns = tuple(dict.fromkeys(name for row in rows for name in row.cells))
     if rows:
-        check_columns(columns, log, row=None)
+        check(columns, log, row=None)
     return Table(columns, tuple(rows))
 
 

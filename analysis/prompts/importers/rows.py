@@ -3,7 +3,7 @@
 Called by `parse_prompts` after the file's format and its header are settled.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from analysis.prompts.importers.faults import FaultLog
@@ -26,13 +26,21 @@ _LABELS: dict[str, Label | None] = {
 _GROUPS: dict[str, Group] = {"": "regular", "regular": "regular", "jailbreak": "jailbreak"}
 
 
-def prompts_of(table: Table, log: FaultLog, limits: Limits) -> tuple[Prompt, ...]:
-    """The prompts in the table's order; whatever is wrong goes to `log`, and then the result means nothing."""
+@dataclass(frozen=True)
+class NumberedPrompt:
+    """A prompt and its row in the file, counted as a spreadsheet does."""
+
+    row: int
+    prompt: Prompt
+
+
+def prompts_of(table: Table, log: FaultLog, limits: Limits) -> tuple[NumberedPrompt, ...]:
+    """The prompts in the table's order; what is wrong with a cell goes to `log`, and then the result means nothing.
+
+    Ids may be empty (`with_ids`), and ids and pairs are not yet held against one another (`check_ids`, `check_pairs`).
+    """
     reader = _RowReader(table, log, limits)
-    numbered = [(row.number, reader.prompt(row)) for row in table.rows]
-    _check_ids(numbered, log, table.origin.get("id", "id"))
-    _check_pairs(numbered, log)
-    return tuple(_with_ids([prompt for _, prompt in numbered]))
+    return tuple(NumberedPrompt(row.number, reader.prompt(row)) for row in table.rows)
 
 
 @dataclass(frozen=True)
@@ -99,18 +107,19 @@ class _RowReader:
         self.log.add(message, row=row.number, column=self.table.origin.get(column, column))
 
 
-def _check_ids(numbered: list[tuple[int, Prompt]], log: FaultLog, column: str) -> None:
+def check_ids(numbered: Iterable[NumberedPrompt], log: FaultLog, column: str) -> None:
+    """Every id that the file gives is given once; `column` is the file's name of its column."""
     first: dict[str, int] = {}
-    for number, prompt in numbered:
+    for number, prompt in ((one.row, one.prompt) for one in numbered):
         if prompt.id and first.setdefault(prompt.id, number) != number:
             message = f"the id '{shown(prompt.id)}' is already used in row {first[prompt.id]}; ids must be unique"
             log.add(message, row=number, column=column)
 
 
-def _check_pairs(numbered: list[tuple[int, Prompt]], log: FaultLog) -> None:
+def check_pairs(numbered: Iterable[NumberedPrompt], log: FaultLog) -> None:
     """At most one prompt of each side; jailbreaks may stand beside the pair that they wrap, any number of them."""
     first: dict[tuple[str, Label], int] = {}
-    for number, prompt in numbered:
+    for number, prompt in ((one.row, one.prompt) for one in numbered):
         if prompt.pair_id is None or prompt.side is None:
             continue
         earlier = first.setdefault((prompt.pair_id, prompt.side), number)
@@ -119,7 +128,7 @@ def _check_pairs(numbered: list[tuple[int, Prompt]], log: FaultLog) -> None:
             log.add(f"{pair}; a pair is one harmful and one benign prompt", row=number, column="pair_id")
 
 
-def _with_ids(prompts: list[Prompt]) -> Iterator[Prompt]:
+def with_ids(prompts: Sequence[Prompt]) -> Iterator[Prompt]:
     """Gives each prompt without an id one from its place, and keeps clear of the ids that the file gave."""
     taken = {prompt.id for prompt in prompts}
     for place, prompt in enumerate(prompts, 1):

@@ -8,7 +8,7 @@ import analysis.prompts
 
 
 def test_all_is_sorted_and_complete():
-    modules = {"builtin", "hub", "hub_files", "importers", "prompt_set", "sources"}
+    modules = {"balance", "builtin", "hub", "hub_files", "importers", "prompt_set", "sources"}
     public = {name for name in vars(analysis.prompts) if not name.startswith("_")} - modules
     assert analysis.prompts.__all__ == sorted(analysis.prompts.__all__)
     assert public == set(analysis.prompts.__all__)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.api import OLS
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from analysis.errors import InputError
-from analysis.statistics import difference_of_means
+from analysis.statistics import Interval, difference_of_intervals, difference_of_means, wilson
 
 
 def test_by_hand() -> None:
@@ -49,3 +50,36 @@ def test_four_clusters_have_no_limits() -> None:
 def test_groups_that_cannot_be_compared_are_refused(right: np.ndarray) -> None:
     with pytest.raises(InputError, match="expected rows in both, and equal columns"):
         difference_of_means(np.ones((2, 2)), right, ["a", "b"], ["a"] * len(right))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [((56, 70), (48, 80)), ((9, 10), (3, 10)), ((10, 10), (0, 20)), ((0, 9), (0, 7))]
+)
+def test_of_two_wilson_intervals_it_is_newcombes(one: tuple[int, int], other: tuple[int, int]) -> None:
+    """The first two are examples (a) and (b) of Newcombe 1998, table II."""
+    found = difference_of_intervals(wilson(*one), wilson(*other))
+    low, high = confint_proportions_2indep(*one, *other, method="newcomb", compare="diff")
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+    assert found.estimate == pytest.approx(one[0] / one[1] - other[0] / other[1])
+
+
+def test_newcombes_published_example() -> None:
+    """56/70 against 48/80, method 10: 0.0524 to 0.3339."""
+    found = difference_of_intervals(wilson(56, 70), wilson(48, 80))
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_symmetric_intervals_add_as_squares() -> None:
+    found = difference_of_intervals(Interval(5.0, 2.0, 8.0, 9), Interval(1.0, -3.0, 5.0, 7))
+    assert found == Interval(4.0, -1.0, 9.0, 7), "3 and 4 make 5"
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (Interval(None, None, None, 0), Interval(None, None, None, 0)),
+        (Interval(3.0, None, None, 4), Interval(2.0, None, None, 4)),
+    ],
+)
+def test_what_is_not_known_of_one_is_not_known_of_the_difference(one: Interval, expected: Interval) -> None:
+    assert difference_of_intervals(one, Interval(1.0, 0.0, 2.0, 5)) == expected

@@ -118,6 +118,7 @@ def test_a_dose_curve_stands_over_its_band() -> None:
     assert list(band.x) == ["1", "2", "2", "1"]
     assert list(band.y) == [0.4, 0.4, 0.1, 0.1]
     assert list(mean.y) == [0.2, 0.2]
+    assert mean.meta == {"low": [0.1, 0.1], "high": [0.4, 0.4]}, "the band's numbers, for the chart's table"
     assert (list(curve.x), list(curve.y)) == (["1", "2"], [1.0, 3.0])
     assert list(curve.error_y.array) == [0.5, 0.5]
     assert list(dose_curve([dose(1, 1.0)], key="refusal", unit="of refusal").data[2].y) == [0.9]
@@ -127,3 +128,8 @@ def test_a_size_without_random_sets_has_a_dot_and_no_band() -> None:
     band, _, curve = dose_curve([dose(1, 1.0, null=0), dose(2, 3.0)]).data
     assert list(band.x) == ["2", "2"]
     assert list(curve.x) == ["1", "2"]
+
+
+def test_charts_by_layer_say_where_a_layer_is_marked() -> None:
+    assert divergence_by_layer(PER_LAYER).layout.meta["layer_axes"] == ["x"]
+    assert ratio_by_layer(PER_LAYER).layout.meta["layers"] == [1, 5]

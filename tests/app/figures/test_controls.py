@@ -69,3 +69,31 @@ def test_rows_of_intervals_keep_their_order_from_the_top() -> None:
     assert [list(trace.x) for trace in chart.data] == [[0.9], [None], [1]]
     assert chart.data[0].marker.color != chart.data[2].marker.color
     assert chart.data[2].error_x.array is None
+
+
+def test_each_random_set_is_a_dot_where_its_value_is_known() -> None:
+    values = [0.9, 0.9, 0.95, 1.0]
+    band = {"mean": 0.94, "low": 0.9, "high": 1.0, "n": 4, "values": values}
+    *_, sets, dot = band_strip(band, {"estimate": 0.1}, title="refusal", span=(0.0, 1.0)).data
+    assert list(sets.x) == values
+    assert len({*zip(sets.x, sets.y, strict=True)}) == 4, "two on one spot can be told apart"
+    assert list(dot.x) == [0.1]
+
+
+def test_a_null_of_a_mean_and_a_deviation_reaches_over_two_of_them() -> None:
+    box, line = band_strip({"mean": 1.0, "sd": 0.25, "n": 100}, {"estimate": 9.0}, title="nats").layout.shapes
+    assert (box.x0, box.x1, line.x0) == (0.5, 1.5, 1.0)
+
+
+def test_the_numbers_of_a_band_are_there_for_its_table() -> None:
+    band = {"mean": 0.98, "low": 0.9, "high": 1.0, "n": 20}
+    mean, dot = band_strip(band, {"estimate": 0.1}, title="refusal").data
+    assert (mean.name, list(mean.x), mean.meta) == ("random sets, mean", [0.98], {"low": [0.9], "high": [1.0]})
+    assert dot.name == "these experts"
+
+
+def test_every_kind_is_named_for_the_table_of_its_chart() -> None:
+    chart = control_strips(CONTROLS["chosen"], CONTROLS["kinds"], title="refusal")
+    assert [trace.name for trace in chart.data][-1] == "The chosen experts"
+    assert chart.data[0].name == CONTROLS["kinds"][0]["title"]
+    assert chart.layout.meta["columns"] == {"series": "Tuned", "name": "Set", "y": None}

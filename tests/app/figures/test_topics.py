@@ -31,6 +31,8 @@ def test_each_contrast_has_a_panel_with_its_line_and_band() -> None:
     assert list(lines["Behaviour"].x) == [1], "a layer without a value is left out"
     bands = [trace for trace in chart.data if trace.fill == "toself"]
     assert [round(y, 6) for y in bands[0].y] == [0.11, 0.31, 0.29, 0.09]
+    axes = [trace.xaxis for trace in chart.data if trace.name]
+    assert chart.layout.meta["layer_axes"] == axes, "a layer is marked in every panel"
     assert {axis.matches for axis in chart.select_yaxes() if axis.matches} == {"y"}, "one scale"
 
 

@@ -55,3 +55,11 @@ def test_a_server_that_hides_answers_never_sends_one(done: RunInfo, discreet: Te
     assert "Harmful request 0 about banking" in text
     assert "I cannot help with that." not in text
     assert "hidden on this server" in text
+
+
+def test_a_server_that_hides_prompts_never_sends_one(done: RunInfo, services: Services, client: TestClient) -> None:
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"hide_prompts": True}))
+    text = uncover(client, done.id, "h0")
+    assert "Harmful request 0 about banking" not in text
+    assert "The text of prompts is hidden on this server." in text
+    assert "I cannot help with that." in text

@@ -171,3 +171,27 @@ def test_the_inspector_shows_what_an_adapter_touches(
     assert "The routers do not move." in shown
     assert "field-error" in look(str(tmp_path / "missing"))
     assert "adapter is empty" in look("")
+
+
+def test_a_tuning_says_first_what_it_did_and_whether_to_rely_on_it(show: Show, finish: Finish) -> None:
+    page = show(f"/ui/runs/{finish('tune').id}")
+    head = page.split("Before and after, on prompts that were not tuned on")[0]
+    assert '"10 % → 97 %"' in head
+    assert '"2 of 10"' in head
+    assert '"yes"' in head
+    failed = {**make_tune_document(), "guard": {"passed": False, "faults": ["benign answers moved too far"]}}
+    assert '"no"' in show(f"/ui/runs/{finish('tune', failed).id}").split("Before and after")[0]
+
+
+def test_a_tuning_counts_its_answers_by_label(show: Show, finish: Finish) -> None:
+    page = show(f"/ui/runs/{finish('tune').id}")
+    assert "Answers by label" in page
+    assert "1 of 1 answered otherwise" in page
+    older = {name: value for name, value in make_tune_document().items() if name != "answers"}
+    assert "Answers by label" not in show(f"/ui/runs/{finish('tune', older).id}")
+
+
+def test_a_trace_says_what_drives_each_layer(show: Show, finish: Finish) -> None:
+    page = show(f"/ui/runs/{finish('trace').id}")
+    assert '"Driven by"' in page
+    assert '"data-layer": "0"' in page

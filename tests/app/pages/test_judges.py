@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.pages.review import KEYS, step
+from app.pages.judges.review import KEYS, step
 from backend.services import ModelInfo, NewRun, PromptSetInfo, RunDocument, RunInfo, Services
 from tests.app.conftest import Show
 from tests.backend.factories import make_result

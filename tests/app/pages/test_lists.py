@@ -26,7 +26,7 @@ def test_the_newest_verdict_stands_above_the_list(show: Show, done: RunInfo) -> 
 def test_a_list_can_show_one_status_only(show: Show, done: RunInfo) -> None:
     assert "1 run done" in show("/ui/runs", "?status=done")
     page = show("/ui/runs", "?status=failed")
-    assert "No run is of this kind and status" in page
+    assert "No run matches" in page
     assert "Latest audit" not in page
 
 
@@ -89,3 +89,40 @@ def test_models_are_listed_with_what_was_found_in_them(show: Show, model: ModelI
     assert model.name in page
     assert "qwen3_moe" in page
     assert f"/ui/runs/new?model={model.id}" in page
+
+
+def test_a_model_has_a_page_with_what_it_is_made_of_and_its_runs(show: Show, queued: RunInfo) -> None:
+    page = show(f"/ui/models/{queued.model.id}")
+    for fact in (
+        "8 a layer, 3 selected per token",
+        "Traced exactly",
+        queued.name,
+        f"/ui/runs/new?model={queued.model.id}",
+    ):
+        assert fact in page
+
+
+def test_a_prompt_set_has_its_balance_its_filters_and_its_runs(show: Show, queued: RunInfo) -> None:
+    address = f"/ui/prompt-sets/{queued.prompt_set.id}"
+    assert queued.name in show(address)
+    assert "set-balance" in show(address)
+    filtered = show(address, "?label=benign&topic=travel")
+    assert "1–3 of 3" in filtered
+    assert "Benign request 1 about travel" in filtered
+    assert "Harmful request" not in filtered
+
+
+def test_the_texts_of_a_set_are_hidden_where_the_server_hides_prompts(
+    show: Show, services: Services, prompt_set: PromptSetInfo
+) -> None:
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"hide_prompts": True}))
+    for address in (f"/ui/prompt-sets/{prompt_set.id}", "/ui/runs/new"):
+        page = show(address)
+        assert "request 0 about banking" not in page
+    assert "The text of prompts is hidden on this server." in show(f"/ui/prompt-sets/{prompt_set.id}")
+
+
+def test_the_import_page_stands_before_the_page_of_a_set(show: Show) -> None:
+    page = show("/ui/prompt-sets/import")
+    assert "Nothing is stored before Import is pressed." in page
+    assert "import-upload" in page

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.services import ModelInfo, NewRun, PromptSetInfo, Services
+from backend.services import ModelInfo, NewRun, PromptSetInfo, RunInfo, Services
 from tests.backend.factories import make_csv
 from tests.tiny_models import tokenizer
 
@@ -34,7 +34,7 @@ def test_a_good_file_is_shown_and_not_yet_stored(call: Call, services: Services)
     assert "Benign request 0 about banking" in preview
     assert "Topics: " in preview
     assert "banking 6, travel 6" in preview
-    assert dropped["new-file"]["data"]["pairs"] == 6
+    assert sum(topic["pairs"] for topic in dropped["new-file"]["data"]["topics"]) == 6
     assert services.prompt_sets.list().count == 0
 
 
@@ -59,37 +59,106 @@ def test_a_file_that_cannot_be_used_is_refused_in_words(call: Call, services: Se
     assert services.prompt_sets.list().count == 0
 
 
+def staged_file(**topics: tuple[int, int, int, int]) -> dict[str, Any]:
+    """What the page keeps of a dropped file: topic → harmful, benign, unlabelled prompts, and pairs."""
+    rows = [
+        {"topic": name or None, "harmful": h, "benign": b, "jailbreak": 0, "unlabelled": u, "pairs": p}
+        for name, (h, b, u, p) in topics.items()
+    ]
+    return {"name": "n", "chars": 40.0, "topics": rows}
+
+
+def summed(call: Call, model: ModelInfo | None, staged: Any, **values: Any) -> dict[str, Any]:
+    form = {"preset": "quick", "seed": 0, "kind": "audit", "model": model.id if model else None, **values}
+    fields = {f"new-{name}.value": value for name, value in form.items()}
+    return call("new-summary.children", {**fields, "new-file.data": staged}, "new-file.data")
+
+
 def test_the_summary_says_what_the_prompts_cannot_support(call: Call, model: ModelInfo) -> None:
-    staged = {"name": "n", "prompts": 3, "harmful": 0, "benign": 2, "pairs": 0, "topics": {}}
-    values = {"new-model.value": model.id, "new-file.data": staged, "new-preset.value": "quick", "new-seed.value": 0}
-    shown = call("new-summary.children", values, "new-file.data")
+    shown = summed(call, model, staged_file(**{"": (0, 2, 1, 0)}))
     text = str(shown["new-summary"])
-    for warning in ("No matched pairs", "No harmful prompts", "1 prompt without a label", "Fewer than two topics"):
+    for warning in ("No harmful prompts", "1 prompt without a label", "Fewer than two topics", "No worker is running"):
         assert warning in text
     assert shown["new-start"]["disabled"] is False
     assert "8 experts" in shown["new-model-note"]["children"]
 
 
-def test_the_summary_says_what_can_be_resolved_at_that_size(call: Call, model: ModelInfo) -> None:
-    staged = {"name": "n", "prompts": 540, "harmful": 270, "benign": 270, "pairs": 270}
-    staged["topics"] = {f"topic {i}": 20 for i in range(27)}
+def test_the_summary_says_that_topic_and_harm_are_confounded(call: Call, model: ModelInfo) -> None:
+    text = str(summed(call, model, staged_file(war=(9, 0, 0, 0), food=(0, 9, 0, 0)))["new-summary"])
+    assert "Topic and harm are confounded: 0 %" in text
+    assert "No matched pairs" in text
 
-    def shown(preset: str, **change: Any) -> str:
-        values = {"new-model.value": model.id, "new-file.data": {**staged, **change}, "new-preset.value": preset}
-        return str(call("new-summary.children", {**values, "new-seed.value": 0}, "new-file.data")["new-summary"])
+
+def test_the_summary_says_what_can_be_resolved_at_that_size(call: Call, model: ModelInfo) -> None:
+    def shown(preset: str, topics: int = 27) -> str:
+        each = 270 // topics
+        staged = staged_file(**{f"topic {i}": (each, each, 0, each) for i in range(topics)})
+        return str(summed(call, model, staged, preset=preset)["new-summary"])
 
     # Wilson's half-width of an even rate is 1.96 / (2 √(n + 3.84)): 5.9 points for 270 prompts, 12.3 for 60
     assert "± 6 points at 270 harmful prompts, ± 8 where a topic's prompts are much alike" in shown("standard")
     assert "± 12 points at 60 harmful prompts" in shown("quick")
-    few = shown("standard", topics={f"topic {i}": 135 for i in range(4)})
+    few = shown("standard", topics=3)
     assert "± 6 points at 270 harmful prompts" in few
-    assert "much alike" not in few
+    assert "where a topic's prompts are much alike" not in few
     assert "Fewer than 5 topics: no intervals over topics" in few
 
 
+def test_too_few_prompts_for_the_interval_that_is_wanted_are_counted(call: Call, model: ModelInfo) -> None:
+    staged = staged_file(**{f"topic {i}": (20, 20, 0, 20) for i in range(10)})
+    text = str(summed(call, model, staged, points=5, preset="standard")["new-summary"])
+    # 1.96² / (4 · 0.05²) − 1.96² = 380.3, so 381 prompts
+    assert "± 5 points need 381 harmful prompts; this run would ask 200." in text
+    assert "381 harmful prompts" in text
+    assert "points need" not in str(summed(call, model, staged, points=8, preset="standard")["new-summary"])
+
+
+def test_every_preset_shows_what_it_would_take(call: Call, model: ModelInfo) -> None:
+    shown = summed(call, model, staged_file(a=(60, 60, 0, 60), b=(60, 60, 0, 60)))
+    quick, full = (str(shown[f"new-cost-{name}"]) for name in ("quick", "full"))
+    assert "about" in quick
+    assert "GB" in quick
+    assert quick != full
+    assert "from the model's size alone" in str(shown["new-summary"])
+
+
 def test_nothing_can_be_started_without_prompts(call: Call, model: ModelInfo) -> None:
-    shown = call("new-summary.children", {"new-model.value": model.id}, "new-model.value")
+    shown = summed(call, model, None)
     assert shown["new-start"]["disabled"] is True
+    assert "Choose a prompt set, or drop a file." in str(shown["new-summary"])
+
+
+def test_nothing_can_be_started_without_a_model(call: Call, prompt_set: PromptSetInfo) -> None:
+    shown = summed(call, None, None, prompts=prompt_set.id)
+    assert shown["new-start"]["disabled"] is True
+    assert "Choose or register a model." in str(shown["new-summary"])
+
+
+def test_what_would_be_refused_is_said_before_it_is_started(call: Call, model: ModelInfo) -> None:
+    staged = staged_file(a=(4, 4, 0, 4))
+    detect = summed(call, model, staged, kind="detect")
+    assert detect["new-start"]["disabled"] is True
+    assert "a detector needs at least 10 harmful and 10 benign prompts" in str(detect["new-summary"])
+    mask = summed(call, model, staged, kind="mask", mode="mask_zero", window="both", experts="")
+    assert "expected layer:expert pairs" in str(mask["new-summary"])
+    right = summed(call, model, staged, kind="mask", mode="mask_zero", window="both", experts="0:1")
+    assert right["new-start"]["disabled"] is False
+
+
+def test_a_model_larger_than_the_memory_can_not_be_started(
+    call: Call, model: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.services.estimates.has_gpu", lambda: False)
+    monkeypatch.setattr("backend.services.estimates.memory_bytes", lambda: 500_000_000)
+    shown = summed(call, model, staged_file(a=(4, 4, 0, 4)))
+    assert shown["new-start"]["disabled"] is True
+    assert "this machine has 0.5 GB: it cannot be loaded here" in str(shown["new-summary"])
+
+
+def test_runs_before_this_one_are_counted(call: Call, queued: RunInfo) -> None:
+    shown = str(summed(call, queued.model, staged_file(a=(4, 4, 0, 4)))["new-summary"])
+    assert "'Before it'" in shown
+    assert "1 run" in shown
 
 
 def test_start_queues_the_run_and_goes_to_it(
@@ -118,22 +187,30 @@ def test_a_seed_that_is_none_is_refused_at_its_field(
     assert services.runs.list().count == 0
 
 
-def register(call: Call, ref: str) -> dict[str, Any]:
-    values = {"register-model.n_clicks": 1, "register-ref.value": ref}
-    return call("register-message.children", values, "register-model.n_clicks")
+def inspect(call: Call, ref: str) -> dict[str, Any]:
+    values = {"inspect-model.n_clicks": 1, "register-ref.value": ref}
+    return call("register-found.children", values, "inspect-model.n_clicks")
 
 
-def test_a_model_is_inspected_before_it_is_listed(call: Call, services: Services, model_folder: Path) -> None:
-    answer = register(call, str(model_folder))
+def test_a_model_is_inspected_before_it_is_registered(call: Call, services: Services, model_folder: Path) -> None:
+    found = inspect(call, str(model_folder))
+    text = str(found["register-found"])
+    for fact in ("2 with experts, 1 dense", "8 a layer, 3 selected per token", "Traced exactly", "on disk", "GB"):
+        assert fact in text
+    assert found["register-model"]["hidden"] is False
+    assert services.models.list().count == 0
+    values = {"register-model.n_clicks": 1, "inspected.data": found["inspected"]["data"]}
+    answer = call("register-message.children", values, "register-model.n_clicks")
     assert "MoE layers of 8 experts" in str(answer)
     assert services.models.list().count == 1
+    assert "Registered already" in str(inspect(call, str(model_folder)))
 
 
 @pytest.mark.parametrize("ref", ["", "/no/such/folder"])
 def test_a_model_that_cannot_be_inspected_is_refused_at_its_field(call: Call, services: Services, ref: str) -> None:
-    answer = register(call, ref)
-    assert "field-error" in str(answer["register-message"])
-    assert answer["register-ref"]["value"] == ref
+    answer = inspect(call, ref)
+    assert "field-error" in str(answer["register-found"])
+    assert answer["register-model"]["hidden"] is True
     assert services.models.list().count == 0
 
 
@@ -173,9 +250,9 @@ def test_a_dense_model_is_refused_by_name(call: Call, services: Services, tmp_pa
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     LlamaForCausalLM(LlamaConfig(**sizes, vocab_size=32)).save_pretrained(tmp_path / "dense")
     tokenizer().save_pretrained(tmp_path / "dense")
-    answer = register(call, str(tmp_path / "dense"))
-    assert "field-error" in str(answer["register-message"])
-    assert "llama" in str(answer["register-message"]).lower()
+    answer = inspect(call, str(tmp_path / "dense"))
+    assert "field-error" in str(answer["register-found"])
+    assert "llama" in str(answer["register-found"]).lower()
     assert services.models.list().count == 0
 
 

@@ -1,5 +1,6 @@
 """The pages of a finished run show the report's numbers, and no others."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -7,9 +8,9 @@ import numpy as np
 import pytest
 
 from app import formats
-from app.pages import report as report_page
-from app.pages.layer_table import layer_table
-from backend.services import RunInfo, Services
+from app.pages.routing.layer_table import layer_table
+from app.pages.run import report as report_page
+from backend.services import NotInstalledError, RunInfo, Services
 from tests.backend.factories import FLAGGED, make_result
 
 Show = Callable[..., str]
@@ -288,18 +289,49 @@ def test_an_expert_that_the_model_lacks_is_not_found(show: Show, done: RunInfo) 
 
 def test_the_report_page_leads_to_the_files_of_the_api(client: Any, show: Show, done: RunInfo) -> None:
     page = show(f"/ui/runs/{done.id}/report")
-    for name in ("report.html", "report.json", "experts.csv", "certificate.json"):
+    for name in ("report.pdf", "report.html", "report.json", "experts.xlsx", "experts.csv", "certificate.json"):
         address = f"/api/v1/runs/{done.id}/{name}"
-        assert address in page
+        assert f'"{address}?download=true"' in page
         assert client.get(address).status_code == 200
 
 
-def test_the_summary_has_stability_only_where_the_report_has_it() -> None:
+def test_the_report_page_shows_page_one_of_the_pdf(show: Show, services: Services, done: RunInfo) -> None:
+    page = show(f"/ui/runs/{done.id}/report")
+    summary = services.results.page_one(done.id)
+    for one in summary.questions:
+        assert json.dumps(one.answer, ensure_ascii=False) in page
+    for limit in summary.limits:
+        assert limit in page
+    assert "Evidence 6 of 6" in page
+
+
+def test_the_length_of_the_pdf_is_told_once_it_is_drawn(
+    call: Callable[..., dict[str, Any]], services: Services, done: RunInfo
+) -> None:
+    told = call("report-pdf-size.children", {"report-run.data": done.id}, "report-run.data")
+    pdf = services.results.report_pdf(done.id)
+    assert told["report-pdf-size"]["children"] == f"{pdf.pages} pages, {formats.size(len(pdf.content))}"
+
+
+def test_a_server_without_pango_says_so_where_the_pdf_would_be(
+    call: Callable[..., dict[str, Any]], client: Any, monkeypatch: pytest.MonkeyPatch, done: RunInfo
+) -> None:
+    def missing() -> None:
+        raise NotInstalledError("a PDF needs Pango: apt-get install libpango-1.0-0")
+
+    monkeypatch.setattr("backend.reports.pdf.check_pdf", missing)
+    told = call("report-pdf-size.children", {"report-run.data": done.id}, "report-run.data")
+    assert "apt-get install" in told["report-pdf-size"]["children"]
+    answer = client.get(f"/api/v1/runs/{done.id}/report.pdf")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "not_installed")
+
+
+def test_the_outcomes_have_stability_only_where_the_report_has_it() -> None:
     report = make_result().report
-    assert "at most" not in str(report_page._summary(report, 24))
+    assert "at most" not in str(report_page._outcomes(report, 24))
     report["outcomes"]["over_topics"] = {"refusal_harmful": {"estimate": 0.72, "low": 0.61, "high": 0.81, "n": 300}}
     report["stability"] = {"passed": 5, "expected_false": 0.83}
-    text = str(report_page._summary(report, 24))
+    text = str(report_page._outcomes(report, 24))
     assert "5 of 24; at most 0.83 expected by chance" in text
     assert "[61, 81]" in text
 

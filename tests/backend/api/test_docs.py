@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from backend.reports import report_schema
 
-RESOURCES = ("prompt-sets", "models", "runs")
+RESOURCES = ("prompt-sets", "models", "runs", "playground")
 
 
 def test_the_page_asks_only_this_server(client: TestClient) -> None:

@@ -11,7 +11,7 @@ from backend.envelope import STATUS_CODES
 
 def test_every_route_is_documented(client: TestClient, repository: Path) -> None:
     text = (repository / "docs" / "api.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"^\| `(GET|POST) (\S+)` \|", text, re.MULTILINE))
+    documented = set(re.findall(r"^\| `(GET|POST|DELETE) (\S+)` \|", text, re.MULTILINE))
     paths = client.get("/api/v1/openapi.json").json()["paths"]
     assert documented == {(method.upper(), path) for path, methods in paths.items() for method in methods}
 

@@ -3,6 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
+from backend.services import Services
 from tests.backend.factories import make_csv, make_prompts
 
 URL = "/api/v1/prompt-sets"
@@ -104,3 +105,55 @@ def test_a_form_without_a_file_names_the_field(client: TestClient) -> None:
         answer = client.post(URL, **sent)
         assert answer.status_code == 422
         assert answer.json()["error"]["details"][0]["field"] == "file"
+
+
+FOREIGN = b"question,verdict\nHello there,unsafe\nhello  THERE,unsafe\nOther,fine\n"
+READ = {
+    "columns": '{"prompt": "question", "label": "verdict"}',
+    "labels": '{"unsafe": "harmful", "*": "benign"}',
+    "duplicates": "normalised",
+}
+
+
+def test_a_foreign_file_is_previewed_and_stored_by_the_same_form(client: TestClient) -> None:
+    preview = client.post(f"{URL}/preview", files={"file": ("foreign.csv", FOREIGN)}, data=READ).json()
+    assert (preview["rows"], preview["prompts"], preview["balance"]["topics"][0]["harmful"]) == (3, 2, 1)
+    assert preview["duplicates"]["groups"] == [
+        {"rows": [2, 3], "labels": ["harmful", "harmful"], "exact": False, "conflict": False}
+    ]
+    assert client.get(URL).json()["count"] == 0
+    stored = client.post(URL, files={"file": ("foreign.csv", FOREIGN)}, data=READ).json()
+    assert (stored["prompts"], stored["harmful"], stored["benign"]) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"columns": "question"}, "columns"),
+        ({"columns": '{"colour": "x"}'}, "columns"),
+        ({"columns": '{"prompt": "question"}', "labels": "[1]"}, "labels"),
+        ({"duplicates": "some"}, "duplicates"),
+        ({"conflicts": "guess"}, "conflicts"),
+    ],
+)
+def test_options_that_mean_nothing_are_named(client: TestClient, given: dict[str, str], field: str) -> None:
+    answer = client.post(f"{URL}/preview", files={"file": ("foreign.csv", FOREIGN)}, data=given)
+    assert answer.status_code == 422
+    assert field in answer.json()["error"]["message"]
+
+
+def test_prompts_are_filtered_and_counted(client: TestClient) -> None:
+    created = client.post(URL, files={"file": ("requests.csv", make_csv())}).json()
+    found = client.get(f"{URL}/{created['id']}/prompts", params={"label": "benign", "topic": "travel"}).json()
+    assert [p["id"] for p in found["items"]] == ["b1", "b3", "b5"]
+    assert found["count"] == 3
+    balance = client.get(f"{URL}/{created['id']}/balance").json()
+    assert [topic["pairs"] for topic in balance["topics"]] == [3, 3]
+
+
+def test_hidden_prompts_keep_their_ids_labels_and_topics(client: TestClient, services: Services) -> None:
+    created = client.post(URL, files={"file": ("requests.csv", make_csv())}).json()
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"hide_prompts": True}))
+    first = client.get(f"{URL}/{created['id']}/prompts").json()["items"][0]
+    assert first["text"] is None
+    assert (first["id"], first["label"], first["topic"]) == ("h0", "harmful", "banking")

@@ -132,3 +132,15 @@ def test_results_of_an_unfinished_run_are_a_conflict(client: TestClient, queued:
     ):
         answer = client.get(f"/api/v1/runs/{queued.id}/{path}")
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+
+
+def test_answers_before_and_after_are_counted_and_listed(client: TestClient, done: RunInfo) -> None:
+    found = get(client, done, "answers/changes", label="harmful", topic="travel")
+    assert [one["prompt_id"] for one in found["prompts"]] == ["h1", "h3", "h5"]
+    assert {(one["before"], one["after"]) for one in found["prompts"]} == {("refusal", "compliance")}
+    moved = [one for one in found["tables"]["harmful"]["cells"] if one["count"]]
+    assert [(one["before"], one["after"], one["count"], one["share"]["estimate"]) for one in moved] == [
+        ("refusal", "compliance", 3, 1.0)
+    ]
+    refused = client.get(f"/api/v1/runs/{done.id}/answers/changes", params={"after": "shouting"})
+    assert (refused.status_code, refused.json()["error"]["details"][0]["field"]) == (422, "after")

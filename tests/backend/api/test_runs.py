@@ -73,3 +73,28 @@ def test_the_list_is_filtered_and_paged(client: TestClient, services: Services, 
     assert client.get(URL, params={"model": "tiny-qwen"}).json()["count"] == 3
     assert client.get(URL, params={"status": "asleep"}).status_code == 422
     assert client.get(URL, params={"cursor": "made up"}).status_code == 422
+
+
+def test_the_list_has_the_runs_made_from_another(client: TestClient, done: RunInfo) -> None:
+    body = {"model": done.model.id, "prompt_set_id": done.prompt_set.id, "preset": "quick"}
+    mask = client.post("/api/v1/runs", json={**body, "kind": "mask", "experts_from": done.id}).json()
+    found = client.get("/api/v1/runs", params={"from": done.id}).json()
+    assert (found["count"], [run["id"] for run in found["items"]]) == (1, [mask["id"]])
+    assert client.get("/api/v1/runs", params={"from": mask["id"]}).json()["count"] == 0
+
+
+def test_an_estimate_queues_nothing_and_says_what_it_rests_on(client: TestClient, new_run: NewRun) -> None:
+    answer = client.post(f"{URL}/estimate", params={"points": 5}, json=body(new_run, device="cpu"))
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found["basis"] == "size"
+    assert found["seconds"] > 0
+    assert found["memory_bytes"] > 700_000_000
+    assert (found["resolution"]["harmful"], found["needed"], found["waiting"]) == (6, 381, 0)
+    assert {"no_worker", "interval"} <= {warning["code"] for warning in found["warnings"]}
+    assert client.get(URL).json()["count"] == 0
+
+
+def test_an_estimate_refuses_what_a_run_would_be_refused_with(client: TestClient, new_run: NewRun) -> None:
+    answer = client.post(f"{URL}/estimate", json=body(new_run, kind="detect"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input")

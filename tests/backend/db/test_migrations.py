@@ -43,7 +43,8 @@ def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
     database = open_database(tmp_path)
     migrate(database)
     with database.write() as session:
-        session.execute(text("insert into workers values ('w', 1, '2026-01-01 00:00:00', '2026-01-01 00:00:00')"))
+        row = "('w', 1, '2026-01-01 00:00:00', '2026-01-01 00:00:00')"
+        session.execute(text(f"insert into workers (id, pid, started, seen) values {row}"))
     migrate(database)
     with database.read() as session:
         assert session.scalar(text("select count(*) from workers")) == 1

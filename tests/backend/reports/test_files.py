@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.reports import experts_csv, render_html, validate_report, write_audit
+from backend.reports import Pdf, experts_csv, experts_xlsx, render_html, validate_report, write_audit
 from tests.backend.factories import make_result
 
 NAMES = {"report.json", "report.html", "experts.csv", "certificate.json"}
@@ -36,3 +36,11 @@ def test_a_result_that_cannot_be_written_leaves_the_folder_alone(tmp_path: Path)
     with pytest.raises(ValueError, match="JSON"):
         write_audit(broken, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_workbook_and_a_pdf_are_written_where_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.reports.files.render_pdf", lambda report, routing: Pdf(b"%PDF", 1))
+    written = write_audit(make_result(), tmp_path, pdf=True, xlsx=True)
+    assert {path.name for path in tmp_path.iterdir()} == NAMES | {"report.pdf", "experts.xlsx"}
+    assert written["report.pdf"].read_bytes() == b"%PDF"
+    assert written["experts.xlsx"].read_bytes() == experts_xlsx(make_result().report)

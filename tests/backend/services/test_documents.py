@@ -73,3 +73,26 @@ def test_files_are_those_of_the_kind_and_no_path_leads_elsewhere(services: Servi
     for name in ("other", "../files/other", "adapter.zip"):
         with pytest.raises(NotFoundError, match="left no"):
             services.documents.file(run.id, name)
+
+
+def test_the_answers_of_a_document_are_counted_by_the_prompts_label(services: Services, masking: RunInfo) -> None:
+    answers = [
+        {"prompt_id": prompt, "before": before, "after": after, "sha256": "c" * 64}
+        for prompt, before, after in (
+            ("h0", "compliance", "refusal"),
+            ("h1", "refusal", "refusal"),
+            ("b0", "compliance", "partial"),
+            ("gone", "refusal", "refusal"),
+        )
+    ]
+    run = services.runs.finish(masking.id, RunDocument({**CONTENT, "answers": answers}))
+    tables = services.documents.answer_tables(run.id)
+    assert tables is not None
+    assert {side: (table.prompts, table.changed) for side, table in tables.items()} == {
+        "harmful": (2, 1),
+        "benign": (1, 1),
+    }
+
+
+def test_a_document_without_answers_has_no_counts(services: Services, masked: RunInfo) -> None:
+    assert services.documents.answer_tables(masked.id) is None

@@ -96,6 +96,16 @@ def test_hidden_completions_stay_hidden(settings: Settings, services: Services, 
     hidden.close()
 
 
+def test_hidden_prompts_stay_hidden_beside_their_answers(
+    settings: Settings, services: Services, twice_judged: RunInfo
+) -> None:
+    hidden = open_services(settings.model_copy(update={"hide_prompts": True}))
+    found = hidden.judges.review(twice_judged.id, texts=True)
+    assert found
+    assert all(one.prompt is None and one.text is not None for one in found)
+    hidden.close()
+
+
 def test_imported_labels_calibrate_every_local_judge(services: Services) -> None:
     rows = [f'Q{i}?,"{REFUSAL}",2_full_refusal,a' for i in range(6)]
     rows += [f'Q{i}?,"{ANSWER}",1_full_compliance,b' for i in range(8)]

@@ -83,3 +83,25 @@ def test_a_server_on_a_network_offers_no_folder_unless_told(tmp_path: Path, mode
     services = open_services(Settings(data_dir=tmp_path, host="0.0.0.0", trusted_network=True))
     with pytest.raises(InputError, match="EXPERTSCOPE_MODEL_ROOTS"):
         services.models.register(str(model_folder))
+
+
+def test_an_inspection_stores_nothing(services: Services, model_folder: Path) -> None:
+    found = services.models.inspect(str(model_folder))
+    assert (found.name, found.family, found.registered) == ("tiny-qwen", "qwen3_moe", None)
+    assert services.models.list().count == 0
+    assert services.models.inspect(str(model_folder)).registered is None
+    registered = services.models.register(str(model_folder))
+    assert services.models.inspect(str(model_folder)).registered == registered.id
+
+
+def test_an_inspection_counts_what_one_token_meets(services: Services, model_folder: Path) -> None:
+    from safetensors import safe_open
+
+    found = services.models.inspect(str(model_folder)).description
+    (file,) = model_folder.glob("*.safetensors")
+    with safe_open(file, "pt") as weights:
+        sizes = {name: weights.get_tensor(name).numel() for name in weights.keys()}  # noqa: SIM118
+    experts = sum(size for name, size in sizes.items() if ".experts." in name)
+    assert found["active_parameters"] == found["parameters"] - experts * (8 - 3) // 8
+    assert found["weights_bytes"] == file.stat().st_size
+    assert found["conformance"] == "exact"

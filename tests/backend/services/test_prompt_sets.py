@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.errors import InputError, NotFoundError, PromptFileError, TooLargeError
-from backend.services import Prompt, PromptSetInfo, Services
+from backend.services import Prompt, PromptFilter, PromptSetInfo, Services, import_options
 from backend.settings import Settings
 from tests.backend.factories import make_csv, make_prompts
 
@@ -97,3 +97,57 @@ def test_unknown_sets_are_not_found(services: Services) -> None:
 def test_a_file_name_is_no_way_to_read_the_servers_files(services: Services, settings: Settings) -> None:
     with pytest.raises(InputError, match="builtin:NAME"):
         services.prompt_sets.register(str(settings.data_dir / "expertscope.db"))
+
+
+def test_a_preview_stores_nothing_and_tells_what_would_be_stored(services: Services) -> None:
+    data = b"question,verdict\nHello,unsafe\nhello,unsafe\nOther,fine\n"
+    options = import_options(
+        {"prompt": "question", "label": "verdict"}, {"unsafe": "harmful", "fine": "benign"}, "normalised", None
+    )
+    found = services.prompt_sets.preview(data, "foreign.csv", options)
+    assert (found.rows, found.prompts, found.undecided, found.faults) == (3, 2, 0, [])
+    assert [(row.row, row.text, row.label) for row in found.first] == [(2, "Hello", "harmful"), (4, "Other", "benign")]
+    assert (found.duplicates.exact, found.duplicates.normalised, found.duplicates.conflicts) == (0, 1, 0)
+    assert services.prompt_sets.list().count == 0
+    stored = services.prompt_sets.create(data, "foreign.csv", None, options)
+    assert (stored.prompts, stored.harmful, stored.benign) == (2, 1, 1)
+
+
+def test_a_preview_tells_the_rows_at_fault_instead_of_raising(services: Services) -> None:
+    found = services.prompt_sets.preview(b"question,verdict\nHello,odd\n", "foreign.csv")
+    assert found.mapping == {"columns": {"prompt": "question", "label": "verdict"}, "labels": {}}
+    assert [(fault.row, fault.column) for fault in found.faults] == [(2, "verdict")]
+    assert found.prompts == 0
+
+
+def test_conflicts_are_counted_until_they_are_decided(services: Services) -> None:
+    data = b"prompt,label\nHello,harmful\nhello,benign\n"
+    open_, decided = (
+        services.prompt_sets.preview(data, "a.csv", import_options(None, None, "keep", how)) for how in (None, "first")
+    )
+    assert (open_.undecided, open_.prompts) == (1, 2)
+    assert (decided.undecided, decided.prompts) == (0, 1)
+
+
+def test_labels_without_columns_are_refused() -> None:
+    with pytest.raises(InputError, match="labels are given without columns"):
+        import_options(None, {"x": "harmful"}, None, None)
+
+
+def test_prompts_are_found_by_label_topic_and_text(services: Services) -> None:
+    stored = services.prompt_sets.create(make_csv(), "requests.csv")
+
+    def ids(**which: str) -> list[str]:
+        return [prompt.id for prompt in services.prompt_sets.prompts(stored.id, which=PromptFilter(**which))]
+
+    assert ids(label="harmful", topic="banking") == ["h0", "h2", "h4"]
+    assert ids(search="request 5") == ["h5", "b5"]
+    assert ids(search="100%") == []
+    with pytest.raises(InputError, match="expected one of harmful, benign, jailbreak, unlabelled"):
+        ids(label="bad")
+
+
+def test_the_balance_of_a_stored_set_needs_no_text(services: Services) -> None:
+    stored = services.prompt_sets.create(make_csv(), "requests.csv")
+    rows = [(t.topic, t.harmful, t.benign, t.pairs) for t in services.prompt_sets.balance(stored.id).topics]
+    assert rows == [("banking", 3, 3, 3), ("travel", 3, 3, 3)]

@@ -250,3 +250,13 @@ def test_an_audit_that_flags_nothing_has_a_whole_result(services: Services, runn
     assert services.results.report(running.id)["flagged"]["experts"] == []
     assert "No expert" in services.results.report_html(running.id)
     assert not any(math.isnan(v) for v in services.results.heatmap(running.id).values.ravel())
+
+
+def test_the_counts_of_all_layers_come_back_as_they_were_stored(
+    services: Services, done: RunInfo, result: AuditResult
+) -> None:
+    stored = result.counts
+    found = services.results.counts(done.id)
+    assert found.prompt_ids == stored.prompt_ids
+    np.testing.assert_array_equal(found.counts, stored.counts)
+    np.testing.assert_array_equal(found.tokens, stored.tokens)

@@ -84,3 +84,16 @@ def test_the_queue_gives_the_longest_waiting_first(services: Services, new_run: 
 def test_runs_are_counted_by_status(services: Services, queued: RunInfo, new_run: NewRun) -> None:
     services.runs.cancel(services.runs.create(new_run).id)
     assert services.runs.counts() == {"queued": 1, "running": 0, "done": 0, "failed": 0, "cancelled": 1}
+
+
+def test_the_runs_made_from_an_audit_are_found_newest_first(services: Services, done: RunInfo, new_run: NewRun) -> None:
+    own = {"experts_from": done.id}
+    mask = services.runs.create(replace(new_run, kind="mask", parameters=own))
+    tune = services.runs.create(replace(new_run, kind="tune", parameters=own))
+    services.runs.create(replace(new_run, kind="mask", parameters={"experts": "1:3"}))
+    found = services.runs.made_from(done.id)
+    assert ([run.id for run in found.items], found.count) == ([tune.id, mask.id], 2)
+    assert services.runs.made_from(mask.id).items == []
+    assert [run.id for run in services.runs.made_from(done.id, limit=1).items] == [tune.id]
+    with pytest.raises(NotFoundError):
+        services.runs.made_from("zzzzzzzzzzzz")

@@ -1,0 +1,1 @@
+"""/ui/compare: two audits side by side."""

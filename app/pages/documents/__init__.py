@@ -1,0 +1,1 @@
+"""The pages of runs that are no audits: mask, detect, trace, tune."""

@@ -1,0 +1,1 @@
+"""/ui/runs/{id}/experts: the table of all of them, and a page for each."""

@@ -1,0 +1,1 @@
+"""/ui/runs/{id}/interventions: what masking does, and to which answers."""

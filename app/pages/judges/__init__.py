@@ -1,0 +1,1 @@
+"""/ui/judges: how well judges label, and the review queue."""

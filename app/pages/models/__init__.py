@@ -1,0 +1,1 @@
+"""/ui/models: registered models, one model, and what an adapter changes."""

@@ -1,0 +1,1 @@
+"""/ui/runs/new: the form that starts a run."""

@@ -1,0 +1,1 @@
+"""/ui/playground: one prompt for one model."""

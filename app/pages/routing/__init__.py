@@ -1,0 +1,1 @@
+"""/ui/runs/{id}/routing: one quantity for every layer and expert."""

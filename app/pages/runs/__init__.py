@@ -1,0 +1,1 @@
+"""/ui/runs: the list of all runs."""

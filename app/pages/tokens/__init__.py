@@ -1,0 +1,1 @@
+"""/ui/runs/{id}/tokens: prompts and answers token by token."""

@@ -1,0 +1,1 @@
+"""/ui/runs/{id}/topics: topic against safety."""
