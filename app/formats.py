@@ -131,7 +131,7 @@ def moment(value: datetime | None) -> str:
 def ordinal(value: int) -> str:
     """ "1st", "12th", "23rd"."""
     ending = "th" if 10 <= value % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
-    return f"{value}{ending}"
+    return f"{count(value)}{ending}"
 
 
 def spans(numbers: Sequence[int]) -> str:

@@ -66,6 +66,14 @@
 
   Object.assign(functions, { times, lit: isChosen });
 
+  /* What a new filter finds begins at its first row, however far somebody had scrolled before. */
+  function toTop(id) {
+    const api = window.dash_ag_grid && window.dash_ag_grid.getApi(id);
+    if (api && api.getDisplayedRowCount()) api.ensureIndexVisible(0, "top");
+  }
+
+  window.expertscope = Object.assign(window.expertscope || {}, { toTop });
+
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
 
   cells.Mark = function (props) {

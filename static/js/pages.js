@@ -72,6 +72,7 @@
       const sorted = (columns || []).find((column) => column.sort);
       const order = sorted ? sorted.colId + "." + sorted.sort : null;
       const filtered = filters && Object.keys(filters).length ? JSON.stringify(filters) : null;
+      if (filtered !== new URLSearchParams(window.location.search).get("filter")) window.expertscope.toTop("experts-table");
       return remember({ sort: order === "rank.asc" ? null : order, filter: filtered });
     },
 
