@@ -90,6 +90,7 @@ def heatmaps(served: Served, run: str, calls: int) -> Row:
             "routing-quantity.value": quantity,
             "routing-group.value": group,
             "routing-window.value": window,
+            "routing-order.value": "index",
             "routing-view.value": "picture",
             "routing-run.data": {"run": run, "flagged": [[1, 2], [30, 400], [93, 511]]},
         }
