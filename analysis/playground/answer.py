@@ -120,6 +120,12 @@ class PlaygroundAnswer:
         texts = tuple("" if part == "response" else text for text, part in parts)
         return replace(self, text="", span=None, tokens=replace(self.tokens, tokens=texts))
 
+    def without_prompt(self) -> "PlaygroundAnswer":
+        """The same without the texts of the prompt's tokens."""
+        parts = zip(self.tokens.tokens, self.tokens.parts, strict=True)
+        texts = tuple("" if part in ("prompt", "boundary") else text for text, part in parts)
+        return replace(self, tokens=replace(self.tokens, tokens=texts))
+
     def to_bytes(self) -> bytes:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         tokens = np.frombuffer(self.tokens.to_bytes(), dtype=np.uint8)

@@ -17,6 +17,7 @@ from analysis.playground.answer import PlaygroundAnswer
 from analysis.playground.reference import References
 from backend.db import Database
 from backend.db.tables import PlaygroundQuestionRow, RunRow
+from backend.services.content import Content
 from backend.services.ids import new_id
 from backend.services.models import Models
 from backend.services.paging import page_of
@@ -117,7 +118,7 @@ class Playground:
 
     def read(self, question_id: str, *, texts: bool = False) -> Asked:
         """A question with its prompt and its answer. The answer's text is empty unless `texts` asks for it, and always
-        where the server hides completions."""
+        where the server hides completions; the prompt is None where it hides prompts."""
         with self._database.read() as session:
             row = session.scalars(
                 select(PlaygroundQuestionRow)
@@ -127,13 +128,17 @@ class Playground:
             if row is None:
                 raise missing(question_id)
             question, blob, prompt = show_question(row, self._waiting(session, row)), row.result, row.prompt
+        content = Content(self._settings)
+        asked = content.prompt(prompt)
         if blob is None:
-            return Asked(question, prompt, None, None, False, {}, {})
-        answer, hidden = PlaygroundAnswer.from_bytes(blob), self._settings.hide_completions
+            return Asked(question, asked, None, None, False, {}, {})
+        answer, hidden = PlaygroundAnswer.from_bytes(blob), not content.shows_completions
+        if not content.shows_prompts:
+            answer = answer.without_prompt()
         shown = texts and not hidden
         return Asked(
             question,
-            prompt,
+            asked,
             answer if shown else answer.covered(),
             None if hidden else _words(answer),
             shown,

@@ -92,11 +92,12 @@ class Asked:
     detectors are that were asked (by their run's id).
 
     `words` are those of the answer that decided its label, None where there are none or the server hides completions.
-    The answer's texts are empty unless `texts`. `flagged` are the (layer, expert) that the audit behind it flagged.
+    The answer's texts are empty unless `texts`; the prompt is None where the server hides prompts. `flagged` are the
+    (layer, expert) that the audit behind it flagged.
     """
 
     question: Question
-    prompt: str
+    prompt: str | None
     answer: PlaygroundAnswer | None
     words: str | None
     texts: bool

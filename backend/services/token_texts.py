@@ -12,8 +12,7 @@ def hidden_parts(settings: Settings) -> frozenset[Part]:
     token does where a model has no template.
     """
     hidden: frozenset[Part] = _OF_ANSWERS if settings.hide_completions else frozenset()
-    # A server that hides prompts says so with a setting of that name.
-    return hidden | _OF_PROMPTS if getattr(settings, "hide_prompts", False) else hidden
+    return hidden | _OF_PROMPTS if settings.hide_prompts else hidden
 
 
 def readable_texts(trace: TokenTrace, settings: Settings) -> list[str | None]:

@@ -226,7 +226,7 @@ def _register_looking(bind: Binder) -> None:
         if not clicks:
             return no_update, no_update
         asked = services.playground.read(question_id, texts=True)
-        return playground_result.texts(services, asked, query or {}), no_update if typed else asked.prompt
+        return playground_result.texts(services, asked, query or {}), no_update if typed else asked.prompt or ""
 
     @bind.on(
         Output("playground-tokens", "children"),

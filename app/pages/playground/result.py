@@ -15,7 +15,7 @@ from app.components import Column, aria, icon, info, plain_table
 from app.components.states import empty
 from app.pages.playground import answer as playground_answer
 from app.pages.playground import routing as playground_routing
-from backend.services import Asked, Question, Services, Waiting
+from backend.services import PROMPTS_HIDDEN, Asked, Question, Services, Waiting
 
 EARLIER = 10
 STATES = {"queued": "Waits", "running": "Is being answered", "failed": "Failed"}
@@ -92,7 +92,7 @@ def texts(services: Services, asked: Asked, query: Mapping[str, str]) -> Compone
             html.Div(
                 [
                     html.H3("Prompt"),
-                    html.Blockquote(asked.prompt, className="prompt-text"),
+                    html.Blockquote(asked.prompt or PROMPTS_HIDDEN, className="prompt-text"),
                     html.H3("Answer"),
                     html.P(HIDDEN, className="withheld") if services.settings.hide_completions else said,
                 ],

@@ -41,7 +41,7 @@ def test_every_kind_has_a_page_with_the_frame(show: Show, finish: Finish, kind: 
     assert f"/api/v1/runs/{run.id}/{'detector' if kind == 'detect' else kind}.json?download=true" in page
 
 
-@pytest.mark.parametrize("tab", ["routing", "topics", "experts", "experts/0/1", "interventions", "report"])
+@pytest.mark.parametrize("tab", ["routing", "topics", "experts", "experts/0/1", "interventions"])
 def test_an_audits_tabs_are_not_there(show: Show, finish: Finish, tab: str) -> None:
     assert "has none of an audit's results" in show(f"/ui/runs/{finish('mask').id}/{tab}")
 

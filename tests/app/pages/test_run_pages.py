@@ -1,5 +1,6 @@
 """The pages of a finished run show the report's numbers, and no others."""
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -62,26 +63,39 @@ def test_every_tab_has_the_frame(show: Show, done: RunInfo, tab: str) -> None:
     assert done.name in page
 
 
+CELLS = {
+    "routing-quantity.value": "difference",
+    "routing-group.value": "topic:banking",
+    "routing-window.value": "response",
+}
+
+
 def test_the_heatmap_holds_the_cells_of_the_service(
     call: Callable[..., dict[str, Any]], services: Services, done: RunInfo
 ) -> None:
-    values = {
-        "routing-quantity.value": "difference",
-        "routing-group.value": "topic:banking",
-        "routing-window.value": "response",
-        "routing-view.value": "table",
-        "routing-run.data": {"run": done.id, "flagged": [list(place) for place in FLAGGED]},
-    }
+    about = {"run": done.id, "flagged": [list(place) for place in FLAGGED]}
+    values = {**CELLS, "routing-order.value": "index", "routing-view.value": "picture", "routing-run.data": about}
     drawn = call("routing-heatmap.figure", values, "routing-quantity.value")
     expected = services.results.heatmap(done.id, "difference", "topic:banking", "response").values
-    rows = drawn["routing-table"]["rowData"]
-    np.testing.assert_array_equal(
-        np.array([row["value"] for row in rows], dtype=np.float32).reshape(expected.shape), expected
-    )
-    assert {row["name"] for row in rows if row["flagged"]} == {"L2·E5", "L1·E3"}
+    cells = drawn["routing-heatmap"]["figure"]["data"][0]["z"]
+    assert cells["dtype"] == "f4"
+    shown = np.frombuffer(base64.b64decode(cells["bdata"]), dtype=np.float32).reshape(expected.shape)
+    np.testing.assert_array_equal(shown, expected)
     assert drawn["routing-title"]["children"] == "Harmful − benign, topic banking"
     assert "group=topic%3Abanking&window=response" in drawn["routing-csv"]["href"]
-    assert drawn["routing-heatmap"]["figure"]["data"][0]["z"]["dtype"] == "f4"
+
+
+def test_the_table_holds_the_cells_of_the_service(
+    call: Callable[..., dict[str, Any]], services: Services, done: RunInfo
+) -> None:
+    request = {"startRow": 0, "endRow": 100, "sortModel": [], "filterModel": {}}
+    about = {"run": done.id, "flagged": [list(place) for place in FLAGGED]}
+    values = {**CELLS, "routing-table.getRowsRequest": request, "routing-run.data": about}
+    rows = call("routing-table.getRowsResponse", values, "routing-table.getRowsRequest")["routing-table"]
+    expected = services.results.heatmap(done.id, "difference", "topic:banking", "response").values
+    shown = [row["value"] for row in rows["getRowsResponse"]["rowData"]]
+    np.testing.assert_array_equal(np.array(shown, dtype=np.float32).reshape(expected.shape), expected)
+    assert rows["getRowsResponse"]["rowCount"] == expected.size
 
 
 def test_the_address_decides_what_the_heatmap_shows(show: Show, done: RunInfo) -> None:
@@ -115,9 +129,8 @@ def test_a_difference_is_not_offered_within_one_label(call: Callable[..., dict[s
 
 
 def test_a_click_on_a_cell_opens_its_expert(call: Callable[..., dict[str, Any]], done: RunInfo) -> None:
-    click = {"points": [{"x": 3, "y": "1", "z": 0.3}]}
-    values = {"routing-heatmap.clickData": click, "routing-run.data": {"run": done.id, "flagged": []}}
-    opened = call("routing-drawer.opened", values, "routing-heatmap.clickData")
+    values = {"routing-open.data": {"place": "1.3"}, "routing-run.data": {"run": done.id, "flagged": []}}
+    opened = call("routing-drawer.opened", values, "routing-open.data")
     assert opened["routing-drawer"]["opened"] is True
     assert f"/ui/runs/{done.id}/experts/1/3" in str(opened)
 

@@ -4,6 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from backend.services import NewRun, RunInfo, Services
+from tests.backend.factories import audited
 
 URL = "/api/v1/runs"
 
@@ -75,7 +76,8 @@ def test_the_list_is_filtered_and_paged(client: TestClient, services: Services, 
     assert client.get(URL, params={"cursor": "made up"}).status_code == 422
 
 
-def test_the_list_has_the_runs_made_from_another(client: TestClient, done: RunInfo) -> None:
+def test_the_list_has_the_runs_made_from_another(client: TestClient, services: Services, new_run: NewRun) -> None:
+    done = audited(services, new_run)
     body = {"model": done.model.id, "prompt_set_id": done.prompt_set.id, "preset": "quick"}
     mask = client.post("/api/v1/runs", json={**body, "kind": "mask", "experts_from": done.id}).json()
     found = client.get("/api/v1/runs", params={"from": done.id}).json()

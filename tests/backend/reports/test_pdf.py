@@ -70,7 +70,9 @@ def test_a_long_verdict_still_leaves_one_page_in_front() -> None:
     caveats = [f"Caveat {number}: " + "these prompts cannot tell topic and harm apart. " * 4 for number in range(6)]
     result.report["verdict"] |= {"sentence": "2 experts carry refusal. " + " ".join(caveats), "caveats": caveats}
     assert pdf_module._first_section(pdf_module._lay_out(result.report, result.routing)) > 1
-    assert pdf_module._first_section(pdf_module._lay_out(result.report, result.routing, dense=True)) == 1
+    dense = pdf_module._lay_out(result.report, result.routing, dense=True)
+    assert pdf_module._first_section(dense) == 1
+    assert "caveats" in dense.pages[-1].anchors, "what page one leaves out stands at the end"
 
 
 def test_hostile_names_load_nothing_and_change_nothing(offline: list[Any]) -> None:

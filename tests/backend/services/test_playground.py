@@ -116,6 +116,21 @@ def test_a_server_that_hides_completions_keeps_the_label(services: Services, ask
     assert (asked.answer.text, asked.words, asked.answer.label) == ("", None, "refusal")
 
 
+def test_a_server_that_hides_prompts_shows_neither_prompt_nor_its_tokens(
+    services: Services, ask: Ask, playground: Playground
+) -> None:
+    done = answered(playground, ask)
+    settings: Settings = services.settings.model_copy(update={"hide_prompts": True})
+    hiding = Playground(services.database, settings, services.models, services.workers, playground._references)
+    asked = hiding.read(done.id, texts=True)
+    assert asked.prompt is None
+    assert asked.answer is not None
+    assert asked.answer.text
+    trace = asked.answer.tokens
+    assert [text for text, part in zip(trace.tokens, trace.parts, strict=True) if part == "prompt"] == ["", ""]
+    assert "repair" not in trace.tokens
+
+
 def test_what_was_taken_back_is_gone_and_its_answer_is_dropped(playground: Playground, ask: Ask) -> None:
     question = ask()
     playground.take()

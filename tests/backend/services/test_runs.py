@@ -6,6 +6,7 @@ import pytest
 
 from analysis.errors import ConflictError, InputError, NotFoundError
 from backend.services import ModelInfo, NewRun, PromptSetInfo, RunInfo, Services
+from tests.backend.factories import audited
 
 
 def test_a_new_run_waits_and_says_what_it_is(queued: RunInfo, model: ModelInfo, prompt_set: PromptSetInfo) -> None:
@@ -86,11 +87,12 @@ def test_runs_are_counted_by_status(services: Services, queued: RunInfo, new_run
     assert services.runs.counts() == {"queued": 1, "running": 0, "done": 0, "failed": 0, "cancelled": 1}
 
 
-def test_the_runs_made_from_an_audit_are_found_newest_first(services: Services, done: RunInfo, new_run: NewRun) -> None:
+def test_the_runs_made_from_an_audit_are_found_newest_first(services: Services, new_run: NewRun) -> None:
+    done = audited(services, new_run)
     own = {"experts_from": done.id}
     mask = services.runs.create(replace(new_run, kind="mask", parameters=own))
     tune = services.runs.create(replace(new_run, kind="tune", parameters=own))
-    services.runs.create(replace(new_run, kind="mask", parameters={"experts": "1:3"}))
+    services.runs.create(replace(new_run, kind="mask", parameters={"experts": "0:3"}))
     found = services.runs.made_from(done.id)
     assert ([run.id for run in found.items], found.count) == ([tune.id, mask.id], 2)
     assert services.runs.made_from(mask.id).items == []
