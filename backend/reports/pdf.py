@@ -105,7 +105,16 @@ def bounded(report: Mapping[str, Any]) -> dict[str, Any]:
     routing = report["routing"]
     short["flagged"] = {**short["flagged"], "experts": report["flagged"]["experts"]}
     short["routing"] = {**_short(routing), "per_layer": routing["per_layer"][:MAX_LAYERS]}
+    short["verdict"] = _short_verdict(report["verdict"])
     return short
+
+
+def _short_verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """A sentence ends with its caveats, and has to do so when both were cut: whoever reads it takes them off again."""
+    caveats = verdict.get("caveats", ())
+    own = verdict["sentence"].removesuffix(" ".join(caveats)).rstrip()
+    short = _short(verdict)
+    return {**short, "sentence": " ".join([_short(own), *short.get("caveats", ())])}
 
 
 def _short(value: Any) -> Any:
