@@ -5,30 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.addresses import every_page
 from tests.browser.conftest import Product
 from tests.browser.test_accessibility import settle
-
-
-def test_every_chart_has_its_numbers_as_a_table(page: Page, product: Product) -> None:
-    missing, tables = [], 0
-    for name, address in every_page(product).items():
-        page.goto(address)
-        settle(page)
-        for box in page.locator(".graph-box:visible").all():
-            button = box.locator("button[data-chart=table]")
-            if button.count() == 0:
-                if page.locator("[role=region] .ag-root, #routing-numbers").count() == 0:
-                    missing.append(f"{name}: {box.get_attribute('aria-label')}")
-                continue
-            button.click()
-            rows = box.locator("table[role=grid] tbody tr")
-            tables += 1
-            if rows.count() == 0 or box.locator("table[role=grid]").inner_text().count("NaN"):
-                missing.append(f"{name}: {box.get_attribute('aria-label')} is empty")
-            button.click()
-    assert missing == []
-    assert tables > 15
 
 
 def test_a_chart_table_says_what_the_report_says(page: Page, product: Product) -> None:
