@@ -7,7 +7,6 @@ from statistics import median
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 TOP = 16
 """How many of the best are compared: as many as the audit takes from each criterion for candidates."""
@@ -46,6 +45,8 @@ def rank_agreement(scores: Mapping[str, FloatArray], top: int = TOP) -> RankAgre
     """Compare scores of the same things, each [things] with NaN where it has none. The highest score ranks first; equal
     scores share a place in ρ, and among the top the earlier thing wins.
     """
+    from scipy.stats import rankdata  # over a second to import
+
     best = {name: _best(values, top) for name, values in scores.items()}
     # Ranking 48,000 experts takes milliseconds, once for each score and not for each pair, where all have one.
     places = {name: rankdata(values) for name, values in scores.items() if not np.isnan(values).any()}

@@ -11,6 +11,7 @@ from tests.browser.conftest import Product
 def settle(page: Page) -> None:
     expect(page.locator("#content h1").first).to_be_visible()
     expect(page.locator("#content[data-dash-is-loading=true]")).to_have_count(0)
+    expect(page.locator("#content .button[data-dash-is-loading=true]")).to_have_count(0)
     for graph in page.locator(".dash-graph:visible").all():
         expect(graph.locator(".main-svg").first).to_be_attached()
     # A grid attaches its header cells first and fills them in a later frame; an empty header is no page to judge.
@@ -50,11 +51,11 @@ def charts_without_numbers(page: Page) -> list[str]:
     for box in page.locator(".graph-box:visible").all():
         button = box.locator("button[data-chart=table]")
         if button.count():
-            button.click()
+            button.evaluate("button => button.click()")  # a drawer may lie over it
             table = box.locator("table[role=grid]")
             if table.locator("tbody tr").count() == 0 or "NaN" in table.inner_text():
                 missing.append(f"{box.get_attribute('aria-label')}: empty")
-            button.click()
+            button.evaluate("button => button.click()")
         elif page.locator("#routing-numbers").count() == 0:
             missing.append(f"{box.get_attribute('aria-label')}: none")
     return missing

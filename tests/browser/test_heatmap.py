@@ -69,7 +69,7 @@ def test_picture_api_and_files_agree_on_every_expert(page: Page, product: Produc
 def test_the_table_is_the_picture_in_numbers(page: Page, product: Product) -> None:
     page.goto(product.tab("/routing?quantity=difference"))
     shown = drawn(page)
-    page.get_by_text("Table", exact=True).click()
+    page.locator("#routing-view").get_by_text("Table", exact=True).click()
     expect(page).to_have_url(re.compile("view=table"))
     expect(page.locator("#routing-heatmap")).to_be_hidden()
     first = page.locator("#routing-table .ag-row[row-index='0']")
@@ -187,6 +187,7 @@ def test_a_selected_cell_is_lit_among_the_experts(page: Page, product: Product) 
     page.goto(product.tab("/routing"))
     page.locator(AREA).click(position=cell(page, 2, 3))
     expect(page.locator("#selection-bar")).to_contain_text("L2·E3")
+    expect(page.get_by_role("dialog")).to_contain_text("L2·E3")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.locator(".run-tab", has_text="Experts").click()
@@ -206,7 +207,7 @@ def test_back_closes_what_a_click_on_a_cell_has_opened_and_selected(page: Page, 
 def test_a_panel_for_each_topic_selects_it(page: Page, product: Product) -> None:
     page.goto(product.tab("/routing"))
     drawn(page)
-    page.get_by_text("Topics", exact=True).last.click()
+    page.locator("#routing-view").get_by_text("Topics", exact=True).click()
     expect(page).to_have_url(re.compile("view=topics"))
     panels = page.locator("#routing-maps .js-plotly-plot")
     topics = product.run["prompt_set"]["topics"]
