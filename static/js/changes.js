@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const ASKED = ["topic", "label", "prompt", "before", "after", "page"];
-  let last = null;
+  let last = null, pressed = null;
 
   function asked() {
     const query = new URLSearchParams(window.location.search);
@@ -35,6 +35,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest && event.target.closest("#changes button[data-change], #changes button[data-page]");
     if (!button) return;
+    pressed = button.dataset.change ? `[data-change="${CSS.escape(button.dataset.change)}"]` : null;
     if (button.dataset.change) cell(button.dataset.change);
     else choose({ page: button.dataset.page === "1" ? null : button.dataset.page });
   });
@@ -42,11 +43,18 @@
   /* What is selected elsewhere on the page counts here too. A page of the list that is no longer there shows the last. */
   document.addEventListener("expertscope:selection", ask);
 
+  /* The list is drawn anew after a press, and what was pressed with it: the keyboard goes on from there. */
+  function settle() {
+    const again = pressed && document.activeElement === document.body && document.querySelector(`#changes ${pressed}`);
+    if (again) again.focus({ preventScroll: true });
+    window.expertscope.selection.tell();
+  }
+
   /* A new list is told what is selected, so that its buttons show it; a page that has just come asked for its own. */
   new MutationObserver((changes) => {
     const list = document.getElementById("changes");
     if (!list) last = null;
     else if (last === null) last = window.location.pathname + JSON.stringify(asked());
-    else if (changes.some((change) => list.contains(change.target))) window.requestAnimationFrame(() => window.expertscope.selection.tell());
+    else if (changes.some((change) => list.contains(change.target))) window.requestAnimationFrame(settle);
   }).observe(document.documentElement, { childList: true, subtree: true });
 })();

@@ -34,7 +34,7 @@
       window.dash_clientside.set_props("topics-layer", { value: next === null ? "mean" : next });
     } else {
       window.expertscope.remember({ layer: next }, true);
-      tell();
+      window.expertscope.selection.tell(); // who draws rings looks again
     }
   }
 

@@ -42,22 +42,7 @@
     });
   });
 
-  function markLayers() {
-    const layer = asked("layer");
-    for (const button of document.querySelectorAll("button[data-layer]")) {
-      button.setAttribute("aria-pressed", String(button.dataset.layer === layer));
-    }
-  }
-
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest && event.target.closest("button[data-layer]");
-    if (!button) return;
-    remember({ layer: asked("layer") === button.dataset.layer ? null : button.dataset.layer }, true);
-    window.expertscope.selection.tell();
-  });
-
   document.addEventListener("expertscope:selection", () => {
-    markLayers();
     if (!document.getElementById("routing-table") || !window.dash_ag_grid) return;
     window.dash_ag_grid.getApiAsync("routing-table").then((api) => api.redrawRows());
   });
