@@ -13,7 +13,7 @@ def test_a_chart_table_says_what_the_report_says(page: Page, product: Product) -
     per_layer = product.api(f"/runs/{product.run['id']}/topics").json()["items"]
     page.goto(product.tab("/topics"))
     settle(page)
-    box = page.get_by_role("figure", name="Divergence of the topic, safety and within-topic contrasts").first
+    box = page.get_by_role("figure", name="Topic, safety and within-topic divergence by layer").first
     box.get_by_role("button", name="Table:").click()
     for row in per_layer:
         cells = box.locator("tbody tr", has_text="topic").nth(row["layer"]).locator("th, td")
