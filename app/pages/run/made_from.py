@@ -9,9 +9,9 @@ from app.components import status
 from backend.services import RunInfo, Services
 
 
-def made_from(services: Services, run: RunInfo) -> Component | None:
-    """None where there is no such run."""
-    found = services.runs.made_from(run.id)
+def made_from(services: Services, run: RunInfo, *, most: int | None = None) -> Component | None:
+    """The newest first, `most` of them; None where there is no such run."""
+    found = services.runs.made_from(run.id, limit=most) if most else services.runs.made_from(run.id)
     if not found.items:
         return None
     more = found.count - len(found.items)

@@ -19,6 +19,7 @@ from backend.services import RunInfo, Services, routing_finding
 
 Report = Mapping[str, Any]
 SHOWN_EXPERTS = 5
+SHOWN_RUNS = 3
 
 
 def show(services: Services, visit: Visit) -> View:
@@ -247,7 +248,7 @@ def _effect(services: Services, run: RunInfo, report: Report) -> Component:
 
 def _changed(services: Services, run: RunInfo) -> Component | None:
     """What became of these experts in later runs: base against masked or hardened is one click away."""
-    made = made_from(services, run)
+    made = made_from(services, run, most=SHOWN_RUNS)
     return (
         html.Div([html.P("Runs made from these experts", className="dim"), made], className="stack") if made else None
     )
