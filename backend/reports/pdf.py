@@ -56,6 +56,7 @@ def check_pdf() -> None:
             "report.html prints as well"
         ) from fault
     logging.getLogger("weasyprint").setLevel(logging.ERROR)  # it warns of every rule that only a browser knows
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table that it cuts
 
 
 def render_pdf(report: Mapping[str, Any], routing: RoutingTable) -> Pdf:
