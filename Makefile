@@ -4,6 +4,8 @@ VENV   ?= .venv
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
 ARGS   ?=
+# Processes that share the tests; 0 runs them in one, as a debugger wants it.
+WORKERS ?= 2
 SEEDS  ?= seeds
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
@@ -13,7 +15,7 @@ STAMP  := $(VENV)/.installed
 
 help:
 	@echo "make run        set up, start API, pages and worker, print the address   (HOST, PORT)"
-	@echo "make test       set up, run every test                                   (ARGS for pytest)"
+	@echo "make test       set up, run every test                                   (ARGS for pytest, WORKERS)"
 	@echo "make check      ruff, mypy, import-linter"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      the benchmarks                                           (ARGS)"
@@ -38,7 +40,7 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@.ci/chromium
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

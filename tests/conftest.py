@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Before anything imports a library that reads them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,6 +28,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """What shares costly fixtures stays in one process: the browser tests with their server, and the tests of a file.
+
+    pytest-xdist's own groups do not work with this pytest (its issue 1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/browser" if nodeid.startswith("tests/browser/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,9 @@
-"""Topic by topic: how far apart each two are routed, with topics that are alike next to one another."""
+"""Topic by topic: how far apart each two are routed, in the order that it is given."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from app.figures.template import AMOUNTS, figure
 
@@ -13,11 +11,10 @@ Cells = Sequence[Sequence[float | None]]
 
 
 def topic_matrix(
-    topics: Sequence[str], values: Cells, pairs: Sequence[Sequence[int]], *, order: Cells | None = None
+    topics: Sequence[str], values: Cells, pairs: Sequence[Sequence[int]], order: Sequence[int]
 ) -> go.Figure:
-    """`values` [topics, topics] are JSDs, None where there is no pair. Topics stand as average linkage of `order` puts
-    them (of `values` by default), so that the same order can be kept while the values change."""
-    place = clustered(order if order is not None else values)
+    """`values` [topics, topics] are JSDs, None where there is no pair; `order` the topics' places from the left."""
+    place = list(order)
     names = [topics[i] for i in place]
     shape = (len(topics), len(topics))
     cells = np.array(values, dtype=np.float64).reshape(shape)[np.ix_(place, place)]
@@ -44,13 +41,3 @@ def topic_matrix(
     chart.update_yaxes(type="category", autorange="reversed", ticklabelstandoff=6, tickmode="linear", dtick=1)
     chart.update_layout(meta={"lights": "topic-cells", "columns": {"y": "Topic"}})
     return chart
-
-
-def clustered(values: Cells) -> list[int]:
-    """The topics' order in a tree of average linkage; two of them, or none, stay as they are."""
-    distances = np.array(values, dtype=np.float64)
-    if len(distances) < 3:
-        return list(range(len(distances)))
-    np.fill_diagonal(distances, 0.0)
-    tree = linkage(squareform(np.nan_to_num(distances), checks=False), method="average", optimal_ordering=True)
-    return [int(leaf) for leaf in leaves_list(tree)]

@@ -217,6 +217,7 @@ class TopicDistances:
     """How far apart each two topics are routed: mean JSD over pairs of prompts with one label, null without a pair.
 
     `layer` is None for the mean over layers; `layers` are those to choose from; `pairs` the pairs behind each cell.
+    `order` are the places of the topics so that those routed alike stand together: the mean's, whatever the layer.
     """
 
     prompts: str
@@ -225,6 +226,7 @@ class TopicDistances:
     topics: list[str]
     values: list[list[float | None]]
     pairs: list[list[int]]
+    order: list[int]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from analysis.routing.coactivation import PAIR_WINDOWS
 from analysis.routing.picture import order_by_topic, topic_maps
 from analysis.routing.table import RoutingTable, topic_group
 from analysis.routing.token_trace import TokenTrace
+from analysis.routing.topic_order import order_topics
 from analysis.statistics import RankAgreement, rank_agreement
 from backend.db import Database
 from backend.db.tables import OutcomeRow, PromptRow, RunDocumentRow, RunLayerRow, RunResultRow, RunRow
@@ -259,7 +260,8 @@ class Results:
             choice = f"expected one of {', '.join(map(str, layers))}" if layers else "this run has the mean only"
             raise InputError(f"layer {layer} has no topic matrix: {choice}", field="layer")
         values = matrix["mean"] if layer is None else matrix["per_layer"][layers.index(layer)]
-        return TopicDistances(prompts, layer, layers, matrix["topics"], values, matrix["pairs"])
+        order = order_topics(matrix["mean"])
+        return TopicDistances(prompts, layer, layers, matrix["topics"], values, matrix["pairs"], order)
 
     def _why(self, run_id: str, what: str) -> str:
         reasons = {one["what"]: one["why"] for one in self._report(run_id)["withheld"]}

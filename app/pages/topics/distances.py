@@ -55,17 +55,16 @@ def section(services: Services, finished: Finished, visit: Visit) -> list[Compon
 def draw(services: Services, run_id: str, prompts: str, layer: str) -> Drawn:
     """The picture of one choice; an empty picture whose caption says why where there is none."""
     try:
-        mean = services.results.topic_matrix(run_id, prompts)
-        shown = mean if layer == MEAN else services.results.topic_matrix(run_id, prompts, _layer(layer))
+        shown = services.results.topic_matrix(run_id, prompts, None if layer == MEAN else _layer(layer))
     except ExpertScopeError as error:
-        return Drawn(topic_matrix([], [], []), f"Not there: {error.message}.", None)
+        return Drawn(topic_matrix([], [], [], []), f"Not there: {error.message}.", None)
     behind = sum(sum(row[i:]) for i, row in enumerate(shown.pairs))
     where = "mean over layers" if shown.layer is None else f"layer {shown.layer}"
     caption = (
         f"{formats.count(behind)} pairs of {prompts} prompts, {where}. Topics routed alike stand together; a click "
         "selects a topic."
     )
-    figure = topic_matrix(shown.topics, shown.values, shown.pairs, order=mean.values)
+    figure = topic_matrix(shown.topics, shown.values, shown.pairs, shown.order)
     return Drawn(figure, caption, _neighbours(shown))
 
 

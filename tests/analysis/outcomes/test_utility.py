@@ -67,7 +67,8 @@ def test_with_few_tokens_kept_the_rest_is_one_token(
             kls.append(scipy.stats.entropy(*([*some, 1 - sum(some)] for some in kept)))
             covered.append((row, sum(kept[0])))
         assert now.answer_kl[row] == pytest.approx(np.mean(kls), rel=1e-3, abs=1e-6)
-        assert now.answer_kl[row] <= whole.answer_kl[row] + 1e-9
+        # Merging tokens never adds divergence; what is left over is the rounding of float32.
+        assert now.answer_kl[row] <= whole.answer_kl[row] + 1.2e-7
         assert len(said.tokens) == len(kls)
     np.testing.assert_allclose(now.first_kl, whole.first_kl, rtol=1e-6)
     assert not own.exact

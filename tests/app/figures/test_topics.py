@@ -5,7 +5,6 @@ import numpy as np
 from app.figures import contrasts_by_layer, explained_scatter, topic_matrix
 from app.figures.explained import ExplainedPoints
 from app.figures.template import FLAGGED
-from app.figures.topic_matrix import clustered
 
 
 def interval(estimate: float | None, half: float = 0.01) -> dict:
@@ -48,14 +47,12 @@ def test_rows_from_before_overlaps_were_kept_leave_the_panels_empty() -> None:
     assert all(len(trace.x) == 0 for trace in contrasts_by_layer(rows, overlap=True, top_k=2).data)
 
 
-def test_topics_that_are_alike_stand_together() -> None:
+def test_topics_stand_in_the_order_given() -> None:
     near, far = 0.01, 0.5
     values = [[0, far, near, far], [far, 0, far, near], [near, far, 0, far], [far, near, far, None]]
-    order = clustered(values)
-    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset({0, 2}), frozenset({1, 3})}
-    picture = topic_matrix(["a", "b", "c", "d"], values, [[1] * 4] * 4).data[0]
+    picture = topic_matrix(["a", "b", "c", "d"], values, [[1] * 4] * 4, [3, 1, 0, 2]).data[0]
     names = list(picture.x)
-    assert list(picture.y) == names
+    assert names == list(picture.y) == ["d", "b", "a", "c"]
     cells = np.array(picture.z)
     for i, first in enumerate(names):
         for j, second in enumerate(names):
@@ -63,15 +60,8 @@ def test_topics_that_are_alike_stand_together() -> None:
             np.testing.assert_equal(cells[i][j], np.nan if expected is None else expected)
 
 
-def test_the_order_can_be_that_of_another_matrix() -> None:
-    values = [[0, 0.5, 0.1], [0.5, 0, 0.4], [0.1, 0.4, 0]]
-    other = [[0, 0.1, 0.5], [0.1, 0, 0.4], [0.5, 0.4, 0]]
-    names = list(topic_matrix(["a", "b", "c"], values, [[1] * 3] * 3, order=other).data[0].x)
-    assert names in (["a", "b", "c"], ["c", "b", "a"])
-
-
 def test_no_topics_are_an_empty_picture() -> None:
-    assert len(topic_matrix([], [], []).data[0].x) == 0
+    assert len(topic_matrix([], [], [], []).data[0].x) == 0
 
 
 def explained(*experts: tuple[int, int, float, float, bool]) -> dict:

@@ -206,6 +206,7 @@ def test_topics_are_compared_in_one_layer_or_over_all(services: Services, done: 
     assert (mean.prompts, mean.layer, mean.layers) == ("benign", None, [1, 2, 3])
     assert (mean.topics, mean.values) == (["banking", "travel"], [[0.05, 0.2], [0.2, None]])
     assert mean.pairs == [[3, 2], [2, 0]]
+    assert mean.order == [0, 1]
     assert services.results.topic_matrix(done.id, layer=3).values[0][1] == pytest.approx(0.3)
 
 

@@ -5,7 +5,9 @@ from backend.services import TopicDistances, nearest_topics
 
 def distances(values: list) -> TopicDistances:
     names = ["art", "banking", "cooking", "dance"][: len(values)]
-    return TopicDistances("benign", None, [], names, values, [[1] * len(values)] * len(values))
+    return TopicDistances(
+        "benign", None, [], names, values, [[1] * len(values)] * len(values), list(range(len(values)))
+    )
 
 
 def test_the_least_distance_to_another_topic_counts() -> None:
