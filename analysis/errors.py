@@ -9,7 +9,9 @@ JSON envelope, and a page shows it beside the field that caused it.
     │   └── TooLargeError          more than the limit allows
     ├── NotFoundError              a name or id that leads nowhere
     ├── ConflictError              the thing is not in a state that allows this
+    ├── UnauthorizedError          somebody who has not shown who they are
     ├── ForbiddenError             what nobody here has been allowed to do
+    ├── TooManyRequestsError       more than a client may ask for at once
     ├── NotReadyError              a part of the installation that does not answer
     ├── NotInstalledError          a part of the system that this needs and that is missing
     ├── ModelError                 a model that cannot be inspected
@@ -85,8 +87,22 @@ class ConflictError(ExpertScopeError):
     code, status = "conflict", 409
 
 
+class UnauthorizedError(ExpertScopeError):
+    code, status = "unauthorized", 401
+
+
 class ForbiddenError(ExpertScopeError):
     code, status = "forbidden", 403
+
+
+class TooManyRequestsError(ExpertScopeError):
+    """`retry_after` is in seconds."""
+
+    code, status = "too_many_requests", 429
+
+    def __init__(self, message: str, *, retry_after: int, field: str | None = None) -> None:
+        super().__init__(message, field=field)
+        self.retry_after = retry_after
 
 
 class NotReadyError(ExpertScopeError):

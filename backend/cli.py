@@ -3,6 +3,7 @@
 Exit status: 0 done, 1 the work failed (one line on stderr says why), 2 the arguments are wrong.
 """
 
+import getpass
 import os
 import sys
 import warnings
@@ -12,9 +13,11 @@ from typing import Annotated
 import typer
 
 from analysis.errors import ExpertScopeError
+from backend.access import Principal, Role, acting_as
 from backend.commands import (
     adapters,
     audit,
+    audit_log,
     compare,
     conformance,
     detect,
@@ -27,6 +30,7 @@ from backend.commands import (
     serve,
     trace,
     tune,
+    users,
 )
 from backend.threads import wait_asleep
 
@@ -56,6 +60,8 @@ app.add_typer(prompts.app, name="prompts")
 app.add_typer(models.app, name="models")
 app.add_typer(organism.app, name="organism")
 app.add_typer(adapters.app, name="adapters")
+app.add_typer(users.app, name="users")
+app.add_typer(audit_log.app, name="audit-log")
 
 
 def _print_version(wanted: bool) -> None:
@@ -83,7 +89,8 @@ def run(arguments: list[str] | None = None) -> int:
     _quiet_libraries()
     try:
         # Without standalone mode typer gives back the status of typer.Exit, and whatever the command returns otherwise.
-        status = app(arguments, standalone_mode=False, prog_name="expertscope")
+        with acting_as(Principal(_user(), Role.ADMIN, "process")):
+            status = app(arguments, standalone_mode=False, prog_name="expertscope")
     except typer.TyperException as error:
         return _wrong_arguments(error)
     except (KeyboardInterrupt, typer.Abort):
@@ -99,6 +106,14 @@ def run(arguments: list[str] | None = None) -> int:
     if status == INTERRUPTED:
         return _complain("interrupted", INTERRUPTED)
     return status if isinstance(status, int) else 0
+
+
+def _user() -> str:
+    """Whom the audit log names for what a command does."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's number without a name
+        return f"uid {os.getuid()}"
 
 
 def _wrong_arguments(error: typer.TyperException) -> int:

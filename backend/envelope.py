@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from analysis.errors import ExpertScopeError
+from analysis.errors import ExpertScopeError, TooManyRequestsError
 
 MAX_DETAILS = 100
 STATUS_CODES: Mapping[int, str] = {
@@ -50,4 +50,5 @@ def envelope_of(error: ExpertScopeError) -> JSONResponse:
     details = [detail(f.message, field=error.field, row=f.row, column=f.column) for f in error.faults]
     if not details and error.field is not None:
         details = [detail(error.message, field=error.field)]
-    return envelope(error.status, error.message, code=error.code, details=details)
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequestsError) else None
+    return envelope(error.status, error.message, code=error.code, details=details, headers=headers)

@@ -39,10 +39,55 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the server listens on; 0 takes a free one.")
-    trusted_network: bool = Field(
+    accounts: bool = Field(
         default=False,
-        description="Confirms that everyone who can reach `host` may see and start runs. A `host` that is not "
-        "loopback is refused without it, because there are no accounts.",
+        description="Lets in only who signs in or shows a token. Without it whoever uses the server on its own machine "
+        "is its admin, and a `host` that is not loopback is refused.",
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Signs the cookies of signed-in browsers, 32 characters or more. Default: one that is made once "
+        "and kept in `data_dir`.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+$",
+        description="The address that browsers use, such as https://experts.example.org, where a proxy stands before "
+        "the server. Its host is allowed by that.",
+    )
+    session_hours: float = Field(
+        default=12.0, gt=0, le=720, description="Hours after which a browser has to sign in anew."
+    )
+    sign_in_attempts: int = Field(
+        default=8, ge=1, description="Failed attempts to sign in within five minutes, for a name from one address."
+    )
+    oidc_issuer: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Identity provider (OpenID Connect) that people may sign in with, by the address of its issuer.",
+    )
+    oidc_client_id: str | None = Field(default=None, description="The client that the provider knows this server as.")
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="That client's secret; none for a public client, which PKCE protects."
+    )
+    oidc_role_claim: str = Field(
+        default="groups", description="The claim of the provider's ID token that says who may do what."
+    )
+    oidc_roles: dict[str, Literal["viewer", "analyst", "admin"]] = Field(
+        default_factory=dict,
+        description="What a value of that claim makes somebody, as JSON; of several the highest. Whoever has none of "
+        "them is turned away.",
+    )
+    requests_per_minute: int = Field(
+        default=1200,
+        ge=0,
+        description="Most requests of one account or address in a minute, where there are accounts; 0 for no limit.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Lets whoever sends it as a bearer token read /metrics where there are accounts.",
     )
     allowed_hosts: list[str] = Field(
         default_factory=list,
@@ -160,10 +205,18 @@ class Settings(BaseSettings):
             return False
 
     def check_exposure(self) -> None:
-        """Raise InputError when the server would be open to a network that nobody has vouched for."""
-        if not (self.on_loopback or self.trusted_network):
+        """Raise InputError for settings that would let in anybody, or nobody."""
+        if not (self.on_loopback or self.accounts):
             raise InputError(
-                f"host {self.host} can be reached from other machines and there are no accounts: use 127.0.0.1, or set "
-                "EXPERTSCOPE_TRUSTED_NETWORK=true once the network in front of it lets in only those who may use it",
+                f"host {self.host} can be reached from other machines and nobody would have to sign in: use 127.0.0.1, "
+                "or set EXPERTSCOPE_ACCOUNTS=true",
                 field="host",
+            )
+        if self.oidc_issuer and not self.accounts:
+            raise InputError("oidc_issuer is set and accounts are off: set EXPERTSCOPE_ACCOUNTS=true", field="accounts")
+        if self.oidc_issuer and not (self.oidc_client_id and self.oidc_roles):
+            raise InputError(
+                "oidc_issuer needs EXPERTSCOPE_OIDC_CLIENT_ID and EXPERTSCOPE_OIDC_ROLES, such as "
+                """'{"safety-team": "analyst"}', or nobody could sign in""",
+                field="oidc_issuer",
             )

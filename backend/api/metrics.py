@@ -23,10 +23,20 @@ class Metrics:
         self.seconds = Histogram(
             "expertscope_http_request_seconds", "Seconds until the answer began.", labels, registry=self.registry
         )
+        self.refusals = Counter(
+            "expertscope_http_refused_total",
+            "Requests turned away before they reached anything.",
+            ("reason",),
+            registry=self.registry,
+        )
         self.runs = Gauge("expertscope_runs", "Runs by status.", ("status",), registry=self.registry)
         self.worker = Gauge(
             "expertscope_worker_up", "1 when a worker was heard lately, 0 otherwise.", registry=self.registry
         )
+
+    def refused(self, reason: str) -> None:
+        """One request more that was turned away. `reason` is one of a few words, never what was sent."""
+        self.refusals.labels(reason).inc()
 
 
 class RequestMetrics:

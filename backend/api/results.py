@@ -202,6 +202,10 @@ def _csv(text: str, headers: dict[str, str]) -> Response:
 
 
 def file_headers(services: Services, run_id: str, name: str, download: bool) -> dict[str, str]:
-    """Headers that give the answer a file name, and have a browser save it where `download` asks for that."""
+    """Headers that give the answer a file name, and have a browser save it where `download` asks for that.
+
+    What leaves as a file leaves a trace: the audit log gets an entry.
+    """
+    services.audit_log.append("exports.run", run_id, {"file": name})
     run = re.sub(r"[^A-Za-z0-9]+", "-", services.runs.get(run_id).name).strip("-").lower()
     return {"Content-Disposition": f'{"attachment" if download else "inline"}; filename="{run}-{name}"'}

@@ -21,7 +21,9 @@ from backend.api import (
     prompt_sets,
     results,
     runs,
+    sign_in,
     tokens,
+    users,
 )
 from backend.api.schemas import ErrorEnvelope
 
@@ -47,8 +49,10 @@ def add_routes(server: FastAPI) -> None:
         judges,
         playground,
         admin,
+        users,
     ):
         server.include_router(resource.router, responses=_ERRORS)
+    server.include_router(sign_in.router)
     server.include_router(docs.router)
     server.mount("/api/docs/files", docs.files())
     known = [*server.router.routes]

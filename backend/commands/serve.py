@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -95,14 +95,28 @@ def listen(settings: "Settings") -> socket.socket:
 
 
 def announce(server: "uvicorn.Server", address: str) -> None:
-    """Print the address once the server really answers there."""
+    """Print the address once the server really answers there, and how the first admin comes in."""
     while not server.should_exit:
         try:
             with urllib.request.urlopen(f"{address}/healthz", timeout=5):
                 print(f"ExpertScope is at {address}/ui/", flush=True)  # noqa: T201
-                return
+                break
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
+    application: Any = getattr(server.config, "loaded_app", None)
+    code = set_up_code(application)
+    if code is not None:
+        say(f"Nobody has an account yet. Make the first admin at {address}/set-up with the set-up code {code}")
+
+
+def set_up_code(application: Any) -> str | None:
+    """The code of the application that uvicorn has wrapped into its own; None where there is an account already."""
+    while application is not None and not hasattr(application, "state"):
+        application = getattr(application, "app", None)
+    if application is None or not application.state.services.settings.accounts:
+        return None
+    code: str | None = application.state.services.accounts.set_up_code()
+    return code
 
 
 def _server() -> "uvicorn.Server":

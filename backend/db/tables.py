@@ -287,7 +287,9 @@ class JudgeLabelRow(Base):
 
 
 class AuditLogRow(Base):
-    """One entry of the audit log. The database refuses to change or delete one."""
+    """One entry of the audit log. The database refuses to change or delete one, and `hash` covers the entry and the
+    hash of the one before (`previous`), so that a change behind the database's back shows. `id` counts without a gap.
+    """
 
     __tablename__ = "audit_log"
 
@@ -298,6 +300,59 @@ class AuditLogRow(Base):
     action: Mapped[str] = mapped_column(String(64))
     subject: Mapped[str]
     details: Mapped[dict[str, Any]]
+    address: Mapped[str] = mapped_column(default="", server_default="")
+    previous: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    hash: Mapped[str] = mapped_column(String(64), default="", server_default="")
+
+
+class UserRow(Base):
+    """An account. `name` is kept in lower case. `password` is an argon2 hash, None for one that signs in elsewhere
+    (`subject` of `issuer`). `active` is taken away instead of the row, because the audit log names it."""
+
+    __tablename__ = "users"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[str] = mapped_column(String(16))
+    password: Mapped[str | None]
+    issuer: Mapped[str | None]
+    subject: Mapped[str | None]
+    active: Mapped[bool]
+    created: Mapped[datetime]
+    seen: Mapped[datetime | None]
+
+
+class SessionRow(Base):
+    """One signed-in browser. `token_sha256` is all that is kept of what its cookie holds."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index(None, "user_id"),)
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    address: Mapped[str]
+    created: Mapped[datetime]
+    expires: Mapped[datetime]
+
+
+class ApiTokenRow(Base):
+    """A program's key to the API. Its secret is shown once and kept as `token_sha256`; `role` is what it may do, at
+    most what its owner may."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (Index(None, "user_id"),)
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(16))
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    created: Mapped[datetime]
+    expires: Mapped[datetime]
+    used: Mapped[datetime | None]
+    revoked: Mapped[datetime | None]
 
 
 class PlaygroundQuestionRow(Base):

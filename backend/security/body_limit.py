@@ -5,6 +5,9 @@ sending, which many clients report as a broken pipe instead of the 413. This one
 and then answers with the envelope.
 """
 
+import re
+from collections.abc import Sequence
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.envelope import envelope
@@ -13,18 +16,21 @@ DRAIN_FACTOR = 8
 
 
 class BodyLimit:
-    """Pure ASGI. `limit` is in bytes."""
+    """Pure ASGI. `limits` are pairs of a path's pattern and the most bytes that it takes; `other` is for every other
+    path."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limits: Sequence[tuple[str, int]], other: int) -> None:
         self._app = app
-        self._limit = limit
+        self._limits = [(re.compile(pattern), limit) for pattern, limit in limits]
+        self._other = other
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = _Request(scope, receive, send, self._limit)
-        if request.announced > self._limit:
+        limit = next((most for pattern, most in self._limits if pattern.fullmatch(scope["path"])), self._other)
+        request = _Request(scope, receive, send, limit)
+        if request.announced > limit:
             await request.refuse()
             return
         try:

@@ -39,9 +39,12 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings, script_hashes: Hashes) -> None:
         self._app = app
         self._script_hashes = script_hashes
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.allowed_origins)
-        self._names = frozenset(name.lower() for name in settings.allowed_hosts)
+        public = [settings.public_url] if settings.public_url else []
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in [*settings.allowed_origins, *public])
+        hosts = [*settings.allowed_hosts, *(urlsplit(one).hostname or "" for one in public)]
+        self._names = frozenset(name.lower() for name in hosts)
         self._on_loopback = settings.on_loopback
+        self._public_https = (settings.public_url or "").startswith("https://")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -92,9 +95,13 @@ class Guard:
         return scheme in ("http", "https") and _split(origin) == _split(f"{scheme}://{host}")
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
+        secure = self._public_https or scope.get("scheme") == "https"
+
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if secure:
+                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
                 for name, value in _FIXED_HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Content-Security-Policy", content_security_policy(self._script_hashes()))

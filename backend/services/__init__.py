@@ -27,11 +27,14 @@ from analysis.routing.coactivation import Partner
 from analysis.routing.token_trace import NO_EXPERT, Routed, TokenTrace
 from analysis.routing.vocabulary import TokenUse
 from analysis.statistics import RankAgreement
+from backend.access import Principal, Role, current
 from backend.db import Database, migrate
 from backend.reports import Pdf, Summary, follows, routing_finding, spreadsheet_text
+from backend.services.accounts import Accounts, SignedIn, UserInfo
 from backend.services.adapters import Adapters
 from backend.services.answer_changes import AnswerChange, AnswerChanges, ChangeFilter
-from backend.services.audit_log import AuditEntry, AuditLog
+from backend.services.api_tokens import ApiTokenInfo, ApiTokens, NewApiToken
+from backend.services.audit_log import AuditEntry, AuditLog, Verified
 from backend.services.comparisons import Comparisons
 from backend.services.content import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Content
 from backend.services.documents import Documents
@@ -42,6 +45,7 @@ from backend.services.heatmap_views import Order as ExpertOrder
 from backend.services.judges import Judges
 from backend.services.leading_experts import LeadingExpert
 from backend.services.models import Models
+from backend.services.oidc import IdentityProvider
 from backend.services.playground import Playground, Taken
 from backend.services.playground_references import PlaygroundReferences
 from backend.services.prompt_imports import ImportOptions, ImportPreview, import_options
@@ -103,6 +107,9 @@ class Services:
     permits: Permits
     adapters: Adapters
     audit_log: AuditLog
+    accounts: Accounts
+    api_tokens: ApiTokens
+    identity_provider: IdentityProvider
     judges: Judges
     workers: Workers
     playground: Playground
@@ -148,6 +155,9 @@ def open_services(settings: Settings) -> Services:
         permits=Permits(settings, audit_log),
         adapters=Adapters(models),
         audit_log=audit_log,
+        accounts=Accounts(database, settings, audit_log),
+        api_tokens=ApiTokens(database, audit_log),
+        identity_provider=IdentityProvider(settings),
         judges=Judges(database, settings),
         workers=workers,
         playground=Playground(database, settings, models, workers, references),
@@ -163,10 +173,13 @@ __all__ = [
     "ENDED",
     "NO_EXPERT",
     "PROMPTS_HIDDEN",
+    "Accounts",
     "Adapters",
     "Answer",
     "AnswerChange",
     "AnswerChanges",
+    "ApiTokenInfo",
+    "ApiTokens",
     "Ask",
     "Asked",
     "AuditEntry",
@@ -197,6 +210,7 @@ __all__ = [
     "Fault",
     "Filters",
     "Heatmap",
+    "IdentityProvider",
     "ImportOptions",
     "ImportPreview",
     "ImportedLabels",
@@ -210,6 +224,7 @@ __all__ = [
     "ModelInfo",
     "ModelInspection",
     "Models",
+    "NewApiToken",
     "NewQuestion",
     "NewRun",
     "NotFoundError",
@@ -221,6 +236,7 @@ __all__ = [
     "Pdf",
     "Permits",
     "Playground",
+    "Principal",
     "Progress",
     "Prompt",
     "PromptFileError",
@@ -235,6 +251,7 @@ __all__ = [
     "Resolution",
     "Results",
     "ReviewItem",
+    "Role",
     "Routed",
     "RunDocument",
     "RunEvent",
@@ -244,6 +261,7 @@ __all__ = [
     "Runs",
     "Services",
     "Settings",
+    "SignedIn",
     "Status",
     "StatusReport",
     "Summary",
@@ -260,10 +278,13 @@ __all__ = [
     "TracedPrompt",
     "Transition",
     "Transitions",
+    "UserInfo",
+    "Verified",
     "Waiting",
     "WindowUse",
     "WorkerInfo",
     "Workers",
+    "current",
     "estimate_balance",
     "expert_choices",
     "expert_view",

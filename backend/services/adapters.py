@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import InputError
+from backend.access import require
 from backend.services.models import Models
 
 
@@ -19,6 +20,7 @@ class Adapters:
 
         Raises InputError for a folder outside the permitted roots, and whatever `inspect_adapter` raises.
         """
+        require("adapters.inspect")
         from analysis.tuning import inspect_adapter  # torch takes seconds, which a start need not wait for
 
         if not folder.strip():

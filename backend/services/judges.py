@@ -23,8 +23,10 @@ from analysis.outcomes.judges.calibration import by_model
 from analysis.outcomes.judges.human import human_label, unknown_label
 from analysis.outcomes.judges.judgement import LABELS
 from analysis.prompts.importers.faults import FaultLog
+from backend.access import require
 from backend.db import Database
 from backend.db.tables import HumanLabelRow, JudgeLabelRow, OutcomeRow, PromptRow, RunRow
+from backend.services.audit_log import AuditLog
 from backend.services.content import Content
 from backend.services.ids import new_id
 from backend.services.records import ImportedLabels, JudgeInfo, ReviewItem
@@ -50,6 +52,7 @@ class Judges:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
+        self._audit_log = AuditLog(database)
 
     def list(self) -> JudgeInfos:
         """The judges that a run may name: the rules, the published lists, and configured endpoints."""
@@ -80,6 +83,7 @@ class Judges:
         `sampled` says that the answer was met in the run's random sample, so that its label counts as a usual one.
         Raises NotFoundError for an answer that the run does not have, InputError for a label that there is not.
         """
+        require("judges.label")
         if label is not None and (label not in LABELS or label == "unjudged"):
             raise InputError(unknown_label(label), field="label")
         with self._database.write() as session:
@@ -107,6 +111,7 @@ class Judges:
         Nothing is stored unless every row is right. Rows without a label are left out. Raises PromptFileError with rows
         and columns, TooLargeError.
         """
+        require("judges.label")
         limit = self._settings.upload_limit_bytes
         if len(data) > limit:
             raise TooLargeError(f"'{filename}' has {len(data):,} bytes, the limit is {limit:,}", field="file")
@@ -118,6 +123,7 @@ class Judges:
             for part in _parts(known):
                 session.execute(delete(HumanLabelRow).where(HumanLabelRow.key.in_(part)))
             session.add_all(rows)
+            self._audit_log.append_in(session, "labels.imported", filename[:200], {"rows": len(rows)})
         return ImportedLabels(len(rows), len(known), dict(Counter(row.model for row in rows)))
 
     def calibration(self) -> dict[str, Any]:

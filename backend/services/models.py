@@ -10,8 +10,10 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from analysis.errors import InputError, NotFoundError
+from backend.access import require
 from backend.db import Database
 from backend.db.tables import ID_LENGTH, ModelRow
+from backend.services.audit_log import AuditLog
 from backend.services.ids import new_id
 from backend.services.paging import page_of
 from backend.services.records import ModelInfo, ModelInspection, Page
@@ -39,12 +41,14 @@ class Models:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
+        self._audit_log = AuditLog(database)
 
     def inspect(self, ref: str, revision: str | None = None) -> ModelInspection:
         """What a folder, hub id or organism:NAME is made of. Stores nothing and loads no weight.
 
         Raises InputError for a folder outside the permitted roots, and whatever `inspect_model` raises.
         """
+        require("models.inspect")
         reference, found = self._inspected(ref, revision)
         with self._database.read() as session:
             row = _same(session, reference)
@@ -58,14 +62,18 @@ class Models:
 
         Raises as `inspect`.
         """
+        require("models.register")
         reference, found = self._inspected(ref, revision)
         with self._database.write() as session:
-            row = _same(session, reference)
+            row, new = _same(session, reference), False
             if row is None:
                 row = ModelRow(id=new_id(), ref=reference.ref, revision=reference.revision, created=datetime.now(UTC))
                 session.add(row)
+                new = True
             row.name, row.family, row.description = reference.name, found.family, found.as_dict()
             session.flush()
+            if new:
+                self._audit_log.append_in(session, "models.registered", row.id, {"ref": reference.ref})
             return show_model(row)
 
     def find(self, id_or_ref: str) -> ModelInfo:

@@ -15,8 +15,10 @@ from sqlalchemy.orm import Session, undefer
 from analysis.errors import ConflictError
 from analysis.playground.answer import PlaygroundAnswer
 from analysis.playground.reference import References
+from backend.access import require
 from backend.db import Database
 from backend.db.tables import PlaygroundQuestionRow, RunRow
+from backend.services.audit_log import AuditLog
 from backend.services.content import Content
 from backend.services.ids import new_id
 from backend.services.models import Models
@@ -69,6 +71,7 @@ class Playground:
         self._models = models
         self._workers = workers
         self._references = references
+        self._audit_log = AuditLog(database)
 
     @property
     def longest_prompt(self) -> int:
@@ -81,6 +84,7 @@ class Playground:
         Raises InputError for what cannot be asked, NotFoundError for an unknown model, ConflictError where too many
         wait already.
         """
+        require("playground.ask")
         prompt = check_question(new, self.longest_prompt)
         model = self._models.find(new.model)
         with self._database.write() as session:
@@ -99,6 +103,7 @@ class Playground:
             session.add(row)
             session.flush()
             session.refresh(row, ["model"])
+            self._audit_log.append_in(session, "playground.asked", row.id, {"model": model.ref})
             _forget(session, self._settings.playground_kept)
             return show_question(row, self._waiting(session, row))
 
@@ -149,10 +154,12 @@ class Playground:
 
     def remove(self, question_id: str) -> None:
         """Take a question back, answered or not, with its texts. An answer that is being made is dropped."""
+        require("playground.remove")
         with self._database.write() as session:
             gone = session.execute(delete(PlaygroundQuestionRow).where(PlaygroundQuestionRow.id == question_id))
             if not gone.rowcount:  # type: ignore[attr-defined]
                 raise missing(question_id)
+            self._audit_log.append_in(session, "playground.deleted", question_id)
 
     # What follows is the worker's.
 

@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 from analysis.errors import InputError, NotFoundError, TooLargeError
 from analysis.prompts import Balance, Prompt, PromptSet, balance_of, load_prompts, parse_prompts
 from analysis.prompts.importers.table import Limits
+from backend.access import require
 from backend.db import Database
 from backend.db.tables import PromptRow, PromptSetRow
+from backend.services.audit_log import AuditLog
 from backend.services.content import Content
 from backend.services.ids import new_id
 from backend.services.paging import page_of
@@ -50,6 +52,7 @@ class PromptSets:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._settings = settings
+        self._audit_log = AuditLog(database)
 
     def check(
         self, data: bytes, filename: str, name: str | None = None, options: ImportOptions = AS_IT_IS
@@ -82,6 +85,7 @@ class PromptSets:
         self, data: bytes, filename: str, name: str | None = None, options: ImportOptions = AS_IT_IS
     ) -> PromptSetInfo:
         """Store an uploaded file. The same content under the same name is stored once. Raises as `check`."""
+        require("prompt_sets.write")
         return self._store(self.check(data, filename, name, options), "upload")
 
     def register(self, ref: str, organism: str = "planted") -> PromptSetInfo:
@@ -167,6 +171,8 @@ class PromptSets:
                 session.add(row)
                 session.flush()
                 session.execute(insert(PromptRow), _rows(row.id, prompts))
+                details = {"name": row.name, "prompts": row.prompts, "sha256": row.sha256, "source": source}
+                self._audit_log.append_in(session, "prompt_sets.created", row.id, details)
             return show_prompt_set(row)
 
 

@@ -24,8 +24,10 @@ from analysis.errors import ConflictError, InputError
 from analysis.outcomes.judges import judge_names
 from analysis.prompts import Balance
 from analysis.result import AuditResult
+from backend.access import require
 from backend.db import Database
 from backend.db.tables import ModelRow, RunDocumentRow, RunEventRow, RunResultRow, RunRow
+from backend.services.audit_log import AuditLog
 from backend.services.models import ORGANISM, Models, filter_by_model
 from backend.services.paging import page_of
 from backend.services.progress import eta_seconds, overall_fraction
@@ -75,6 +77,7 @@ class Runs:
         self._settings = settings
         self._models = models
         self._prompt_sets = prompt_sets
+        self._audit_log = AuditLog(database)
 
     def create(self, new: NewRun, idempotency_key: str | None = None) -> RunInfo:
         """Queue a run. The same key with the same request gives the run that exists; with another, ConflictError.
@@ -82,6 +85,7 @@ class Runs:
         Raises NotFoundError for an unknown model or prompt set, InputError for values that no run can have, or that
         this model or these prompts cannot carry.
         """
+        require("runs.write")
         _check_request(new, idempotency_key)
         digest = _digest(new)
         known = self._repeated(idempotency_key, digest)
@@ -101,6 +105,8 @@ class Runs:
                 session.flush()
                 record(session, row, "created")
                 session.refresh(row, ["model", "prompt_set"])
+                details = {"kind": row.kind, "model": row.model.ref, "prompt_set": row.prompt_set_id}
+                self._audit_log.append_in(session, "runs.created", row.id, details)
             return show_run(row)
 
     def check(self, new: NewRun, balance: Balance | None = None) -> tuple[ModelInfo, PromptSetInfo, dict[str, Any]]:
@@ -185,25 +191,30 @@ class Runs:
 
     def cancel(self, run_id: str) -> RunInfo:
         """Stop a run: at once while it waits, at its next shard while it runs. Repeating it changes nothing."""
+        require("runs.write")
         with self._database.write() as session:
             row = lock(session, run_id)
             if row.status == "queued":
                 end(session, row, "cancelled")
+                self._audit_log.append_in(session, "runs.cancelled", row.id)
             elif row.status == "running" and not row.cancel_requested:
                 row.cancel_requested = True
                 record(session, row, "cancel_requested")
+                self._audit_log.append_in(session, "runs.cancelled", row.id)
             elif row.status in ("done", "failed"):
                 raise conflict(row, "cancelled", "queued or running")
             return show_run(row)
 
     def resume(self, run_id: str) -> RunInfo:
         """Queue a failed or cancelled run again. It goes on from the shards that it has."""
+        require("runs.write")
         with self._database.write() as session:
             row = lock(session, run_id)
             expect(row, "resumed", "failed", "cancelled")
             row.status, row.error, row.finished, row.cancel_requested = "queued", None, None, False
             row.eta_seconds = None
             record(session, row, "resumed")
+            self._audit_log.append_in(session, "runs.resumed", row.id)
             return show_run(row)
 
     # What follows is the worker's.

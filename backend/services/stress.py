@@ -1,13 +1,13 @@
 """Who may tune under stress, and the permit that the worker needs for each such run.
 
-Until there are accounts, whoever reaches a server that listens on loopback is its admin; over a network nobody has a
-role yet. The limits themselves are the library's (`analysis.tuning.stress`); this is where its policy, the role and the
+The limits themselves are the library's (`analysis.tuning.stress`); this is where its policy, the role and the
 audit log come from.
 """
 
 from typing import TYPE_CHECKING
 
 from analysis.errors import ForbiddenError
+from backend.access import require
 from backend.services.audit_log import AuditLog
 from backend.services.records import RunInfo
 from backend.settings import Settings
@@ -15,13 +15,11 @@ from backend.settings import Settings
 if TYPE_CHECKING:
     from analysis.tuning.stress import StressPermit
 
-LOCAL = "local"
-
 
 def asker(settings: Settings) -> dict[str, str]:
     """Actor and role of whoever asks for a stress run now.
 
-    Raises ForbiddenError where the installation does not allow it, or nobody can have a role.
+    Raises ForbiddenError where the installation does not allow it, or the role does not.
     """
     if not settings.allow_stress_tuning:
         raise ForbiddenError(
@@ -29,13 +27,8 @@ def asker(settings: Settings) -> dict[str, str]:
             "EXPERTSCOPE_ALLOW_STRESS_TUNING=true; direction 'harden' needs no permission",
             field="direction",
         )
-    if not settings.on_loopback:
-        raise ForbiddenError(
-            "stress tuning needs an analyst or an admin, and over a network nobody has a role yet: use a server that "
-            "listens on 127.0.0.1, or the command line",
-            field="direction",
-        )
-    return {"actor": LOCAL, "role": "admin"}
+    principal = require("tuning.stress")
+    return {"actor": principal.name, "role": principal.role.value}
 
 
 class Permits:

@@ -35,6 +35,6 @@ def test_loopback_needs_no_confirmation(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "expertscope.example"])
 def test_a_network_address_needs_confirmation(host: str) -> None:
-    with pytest.raises(InputError, match="EXPERTSCOPE_TRUSTED_NETWORK"):
+    with pytest.raises(InputError, match="EXPERTSCOPE_ACCOUNTS"):
         Settings(host=host).check_exposure()
-    Settings(host=host, trusted_network=True).check_exposure()
+    Settings(host=host, accounts=True).check_exposure()

@@ -49,9 +49,7 @@ def test_a_waiting_run_is_cancelled_from_the_page(
 
 def test_the_audit_log_is_filtered_by_address_and_can_be_saved(show: Show, services: Services) -> None:
     for number, actor in enumerate(("local", "somebody")):
-        services.audit_log.append(
-            actor=actor, role="admin", action="tuning.stress.started", subject=f"model {number}", details={"steps": 2}
-        )
+        services.audit_log.append("tuning.stress.started", f"model {number}", {"steps": 2}, actor=actor, role="admin")
     page = show("/ui/admin")
     assert "2 entries" in page
     assert "model 0" in page

@@ -11,7 +11,7 @@ from backend.services import RunInfo, Services
 def fill(services: Services) -> list[int]:
     add = services.audit_log.append
     return [
-        add(actor=actor, role="admin", action=action, subject="organism:planted", details={"n": number, "who": "=1+1"})
+        add(action, "organism:planted", {"n": number, "who": "=1+1"}, actor=actor, role="admin")
         for number, (actor, action) in enumerate(
             [
                 ("local", "tuning.stress.started"),

@@ -34,7 +34,7 @@ def test_a_further_name_can_be_allowed(settings: Settings, services: Services) -
 
 
 def test_on_a_network_any_name_serves_until_names_are_given(settings: Settings, services: Services) -> None:
-    open_to_all = settings.model_copy(update={"host": "0.0.0.0", "trusted_network": True})
+    open_to_all = settings.model_copy(update={"host": "0.0.0.0", "accounts": True})
     with TestClient(create_app(open_to_all, services), base_url="http://scope.lab") as client:
         assert client.get("/healthz").status_code == 200
     named = open_to_all.model_copy(update={"allowed_hosts": ["scope.lab"]})

@@ -80,7 +80,7 @@ def test_folders_inside_the_roots_are_accepted(fenced: Services, tmp_path: Path)
 
 
 def test_a_server_on_a_network_offers_no_folder_unless_told(tmp_path: Path, model_folder: Path) -> None:
-    services = open_services(Settings(data_dir=tmp_path, host="0.0.0.0", trusted_network=True))
+    services = open_services(Settings(data_dir=tmp_path, host="0.0.0.0", accounts=True))
     with pytest.raises(InputError, match="EXPERTSCOPE_MODEL_ROOTS"):
         services.models.register(str(model_folder))
 
