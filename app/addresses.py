@@ -13,6 +13,7 @@ JUDGES = f"{PREFIX}/judges"
 PLAYGROUND = f"{PREFIX}/playground"
 COMPARE = f"{PREFIX}/compare"
 ADMIN = f"{PREFIX}/admin"
+ACCOUNT = f"{PREFIX}/account"
 
 
 def with_query(path: str, query: Mapping[str, str | None]) -> str:

@@ -41,7 +41,7 @@ def attach_pages(server: FastAPI, services: Services) -> Dash:
         on_error=_report_error,
     )
     _close_websocket(server, dash)
-    dash.layout = shell.layout()
+    dash.layout = shell.layout  # a function, because the header names whoever asks
     router = Router(PAGES)
     _register_navigation(Binder(dash, services), router)
     # Dash does this on the first request for its own routes, and a deep link is not among those.

@@ -13,7 +13,7 @@ from starlette.routing import compile_path
 
 from app.addresses import PREFIX
 from app.components import states
-from backend.services import ConflictError, ExpertScopeError, NotFoundError, Services
+from backend.services import ConflictError, ExpertScopeError, ForbiddenError, NotFoundError, Services
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Router:
             return page.show(services, Visit(params, dict(parse_qsl(search.lstrip("?")))))
         except NotFoundError as error:
             return View("Not found", states.missing(error.message), section="")
+        except ForbiddenError as error:
+            return View("Not allowed", states.failed("You may not see this", error.message))
         except ConflictError as error:
             return View("Not ready", states.failed("This is not ready", error.message))
         except ExpertScopeError as error:

@@ -6,6 +6,7 @@ from dash.development.base_component import Component
 
 from app import addresses
 from app.components import aria, icon, states
+from backend.services import Principal, Role, current
 
 INDEX = """<!DOCTYPE html>
 <html lang="en">
@@ -73,7 +74,8 @@ THEME = {
 
 
 def layout() -> Component:
-    """The frame, with a skeleton where the navigation callback puts the page."""
+    """The frame as whoever asks for it sees it, with a skeleton where the navigation callback puts the page."""
+    who = current()
     frame: Component = dmc.MantineProvider(
         html.Div(
             [
@@ -83,7 +85,7 @@ def layout() -> Component:
                 dcc.Store(id="page-title"),
                 dcc.Store(id="page-reload"),
                 html.A("Skip to content", href="#content", className="skip"),
-                _header(),
+                _header(who),
                 html.Main(states.loading(), id="content", className="content", tabIndex=-1),
                 html.Div(id="notice", className="notice", role="status"),
                 html.Div(
@@ -99,7 +101,7 @@ def layout() -> Component:
     return frame
 
 
-def _header() -> Component:
+def _header(who: Principal) -> Component:
     return html.Header(
         [
             dcc.Link(
@@ -128,10 +130,20 @@ def _header() -> Component:
                 **aria(label="Search Ctrl K", keyshortcuts="Control+K Meta+K"),
             ),
             html.Nav(
-                dcc.Link("Admin", href=addresses.ADMIN, id="nav-admin"),
+                [
+                    dcc.Link("Admin", href=addresses.ADMIN, id="nav-admin") if who.role is Role.ADMIN else None,
+                    dcc.Link(who.name, href=addresses.ACCOUNT, id="nav-account", title=f"Your account: {who.role}")
+                    if who.user_id
+                    else None,
+                ],
                 className="main-nav",
                 **aria(label="Installation"),
             ),
+            html.Form(
+                html.Button("Sign out", type="submit", className="button quiet"), method="post", action="/sign-out"
+            )
+            if who.user_id
+            else None,
             dmc.ColorSchemeToggle(
                 lightIcon=icon("sun"),
                 darkIcon=icon("moon"),

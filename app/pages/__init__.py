@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from app.callbacks import Binder
-from app.pages import admin
+from app.pages.account import page as account
+from app.pages.admin import accounts as admin_accounts
+from app.pages.admin import page as admin
 from app.pages.compare import page as compare
 from app.pages.documents import tuning
 from app.pages.experts import expert
@@ -48,6 +50,7 @@ PAGES: Sequence[Page] = (
     judges.PAGE,
     playground.PAGE,
     compare.PAGE,
+    account.PAGE,
     admin.PAGE,
 )
 
@@ -69,5 +72,7 @@ REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     playground.register,
     compare.register,
     report.register,
+    account.register,
     admin.register,
+    admin_accounts.register,
 )

@@ -20,6 +20,7 @@ from sqlalchemy import func, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.errors import NotReadyError
+from backend.access import require
 from backend.db import Database
 from backend.db.tables import ModelRow, PromptRow, PromptSetRow
 from backend.services.records import RunInfo
@@ -101,7 +102,8 @@ class Status:
         self._workers = workers
 
     def read(self) -> StatusReport:
-        """Raises NotReadyError where the database does not answer."""
+        """Raises NotReadyError where the database does not answer, ForbiddenError for whoever may not see settings."""
+        require("status.read")
         try:
             worker, queue, storage = self._workers.latest(), self._queue(), self._storage()
         except SQLAlchemyError as fault:

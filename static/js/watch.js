@@ -44,6 +44,23 @@
     document.getElementById("server-silent").textContent = now ? "The server does not answer. This page goes on by itself once it is back." : "";
   }
 
+  /* A session that is over answers 401 to whatever the page asks: say so, and lead back here after signing in. */
+  const ask = window.fetch.bind(window);
+  window.fetch = async (...request) => {
+    const answer = await ask(...request);
+    if (answer.status === 401) signedOut();
+    return answer;
+  };
+
+  function signedOut() {
+    const place = document.getElementById("server-silent");
+    if (!place || place.querySelector("a")) return;
+    const link = document.createElement("a");
+    link.href = "/sign-in?next=" + encodeURIComponent(window.location.pathname + window.location.search);
+    link.textContent = "Sign in";
+    place.replaceChildren("You are signed out. ", link, " to go on.");
+  }
+
   async function look() {
     const box = document.querySelector("[data-watch]");
     const ids = new Set(watched());

@@ -115,7 +115,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         yield Product(running, runs[-1])
         return
     folder = tmp_path_factory.mktemp("product")
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-c", "from backend.cli import main; main()", "serve", "--port", str(port)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -133,7 +133,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
                 process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -131,7 +131,8 @@ def test_entries_from_before_the_chain_are_chained_when_the_database_is_brought_
             connection.execute(
                 text(
                     "insert into audit_log (time, actor, role, action, subject, details) values "
-                    "('2026-01-02 03:04:05.678901', 'ada', 'admin', 'tuning.stress.started', :subject, '{\"steps\": 2}')"
+                    "('2026-01-02 03:04:05.678901', 'ada', 'admin', 'tuning.stress.started', :subject, "
+                    "'{\"steps\": 2}')"
                 ),
                 {"subject": f"run {number}"},
             )

@@ -1,9 +1,8 @@
 """/ui/admin: whether the installation works, what waits, what is stored, which settings are in force, what was done.
 
-Health and queue follow by themselves; which entries of the audit log are shown stands in the address.
+Health and queue follow by themselves.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,14 +12,12 @@ from dash.development.base_component import Component
 from app import addresses, formats
 from app.callbacks import Binder
 from app.components import Column, aria, icon, info, plain_table, stat
-from app.components.states import empty, field_error
+from app.components.states import field_error
+from app.pages.admin import accounts, audit_log
 from app.pages.run.report import facts_list
 from app.pages.runs.listing import live_cell
 from app.router import Page, View, Visit
-from backend.services import AuditEntry, ExpertScopeError, RunInfo, Services, Settings, StatusReport, WorkerInfo
-
-PER_PAGE = 25
-EXPORT = "/api/v1/audit-log"
+from backend.services import ExpertScopeError, RunInfo, Services, StatusReport, WorkerInfo
 
 
 def show(services: Services, visit: Visit) -> View:
@@ -29,9 +26,9 @@ def show(services: Services, visit: Visit) -> View:
         [
             html.Div(_now(found), id="admin-now", className="stack-3"),
             dcc.Interval(id="admin-poll", interval=5000),
-            _accounts(services.settings),
+            accounts.section(services),
             html.Section([html.H2("Storage"), _storage(found)], className="stack-2"),
-            html.Section([html.H2("Audit log", id="audit-log"), _audit_log(services, visit)], className="stack-2"),
+            audit_log.section(services, visit),
             html.Section([html.H2("Settings in force"), _settings(found)], className="stack-2"),
             html.Section([html.H2("Software and device"), _software(found)], className="stack-2"),
         ],
@@ -117,21 +114,6 @@ def _queued(run: RunInfo, place: int | None, alive: bool) -> Component:
     )
 
 
-def _accounts(settings: Settings) -> Component:
-    """Who may do what: there are no accounts, so it is whoever reaches the server."""
-    if settings.on_loopback:
-        text = (
-            "There are no accounts. This server listens on this machine alone, for a single user: whoever uses it here "
-            "is its administrator."
-        )
-    else:
-        text = (
-            f"There are no accounts. This server listens on {settings.host}, and everyone who can reach it may see and "
-            "start runs; EXPERTSCOPE_TRUSTED_NETWORK confirms that this is meant."
-        )
-    return html.P(text, className="withheld")
-
-
 def _storage(found: StatusReport) -> Component:
     held = found.storage
     runs = formats.size(held.runs_bytes)
@@ -197,102 +179,6 @@ def _gpus(machine: Mapping[str, Any]) -> str:
     if "gpus" not in machine:
         return formats.NONE
     return ", ".join(f"{gpu['name']}, {formats.size(gpu['memory_bytes'])}" for gpu in machine["gpus"]) or "none"
-
-
-def _audit_log(services: Services, visit: Visit) -> Component:
-    action, actor, cursor = (visit.query.get(name) for name in ("action", "actor", "cursor"))
-    page = services.audit_log.page(PER_PAGE, cursor, action=action, actor=actor)
-    note = html.P(
-        "What must not go unseen: every attempt at stress tuning, before anything is tuned. The database itself "
-        "refuses to change or delete an entry.",
-        className="dim",
-    )
-    if not page.count and not (action or actor):
-        nothing = "An entry says who did what, when, and to what. Nothing that is kept here was done so far."
-        return html.Div([note, empty("No entry yet", nothing)], className="stack-2")
-    columns = [Column("Time"), Column("Actor"), Column("Action"), Column("Subject"), Column("Details")]
-    rows = [_entry(visit, one) for one in page.items]
-    table = (
-        plain_table(columns, rows, "Audit log, newest first")
-        if rows
-        else html.P("No entry is of this action and actor.", className="dim")
-    )
-    head = html.Div(
-        [html.Span(formats.plural(page.count, "entry", "entries"), className="num"), _narrowed(visit), _export(visit)],
-        className="spread",
-    )
-    older = dcc.Link("Older", href=_address(visit, cursor=page.next), className="button") if page.next else None
-    newest = dcc.Link("Newest", href=_address(visit, cursor=None), className="button") if cursor else None
-    return html.Div(
-        [note, _choices(services, visit), head, table, html.Div([newest, older], className="row")], className="stack-2"
-    )
-
-
-def _choices(services: Services, visit: Visit) -> Component:
-    """Pills for every action and every actor that has an entry."""
-    actions, actors = services.audit_log.known()
-    return html.Div(
-        [
-            _pills(visit, "action", {"": "Every action"} | {name: name for name in actions}, "Show entries by action"),
-            _pills(visit, "actor", {"": "Every actor"} | {name: name for name in actors}, "Show entries by actor"),
-        ],
-        className="queue-pills",
-    )
-
-
-def _pills(visit: Visit, name: str, choices: Mapping[str, str], label: str) -> Component:
-    chosen = visit.query.get(name, "")
-    links = [
-        dcc.Link(
-            html.Span(text, **(aria(current="true") if key == chosen else {})),
-            href=_address(visit, **{name: key or None, "cursor": None}),
-            className="pill current" if key == chosen else "pill",
-        )
-        for key, text in choices.items()
-    ]
-    return html.Nav(links, className="row pills", **aria(label=label))
-
-
-def _narrowed(visit: Visit) -> Component | None:
-    parts = [visit.query[name] for name in ("action", "actor") if visit.query.get(name)]
-    return html.Span(f"of {' by '.join(parts)}", className="dim") if parts else None
-
-
-def _export(visit: Visit) -> Component:
-    """The same entries as files; JSON has a page of at most 500."""
-    query = {name: visit.query.get(name) for name in ("action", "actor")}
-    csv = addresses.with_query(f"{EXPORT}.csv", query)
-    data = addresses.with_query(EXPORT, {**query, "limit": "500"})
-    return html.Div(
-        [
-            html.A([icon("download"), "CSV"], href=csv, download="audit-log.csv", className="button"),
-            html.A([icon("download"), "JSON"], href=data, download="audit-log.json", className="button"),
-        ],
-        className="row",
-    )
-
-
-def _entry(visit: Visit, one: AuditEntry) -> list[Any]:
-    return [
-        html.Span(f"{one.time.astimezone():%d %b %Y %H:%M:%S}", className="num"),
-        html.Span([one.actor, html.Span(f" {one.role}", className="dim small")]),
-        one.action,
-        html.Span(one.subject, className="wrap"),
-        html.Details(
-            [
-                html.Summary("Show"),
-                html.Div(json.dumps(one.details, ensure_ascii=False, indent=1), className="audit-details"),
-            ],
-            className="reveal",
-        )
-        if one.details
-        else None,
-    ]
-
-
-def _address(visit: Visit, **changes: str | None) -> str:
-    kept = {name: visit.query.get(name) for name in ("action", "actor", "cursor")}
-    return addresses.with_query(addresses.ADMIN, {**kept, **changes})
 
 
 def register(bind: Binder) -> None:

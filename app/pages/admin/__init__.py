@@ -1,0 +1,1 @@
+"""The installation as its administrator sees it."""
