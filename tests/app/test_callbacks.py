@@ -4,10 +4,21 @@ import asyncio
 import inspect
 import threading
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from dash import Dash
 
 from app.callbacks import threaded
+
+T = TypeVar("T")
+
+
+def outside(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run in a thread of its own: where browser tests ran before, this thread has their event loop still."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def test_every_registered_callback_is_a_coroutine_function(dash: Dash) -> None:
@@ -30,7 +41,7 @@ def test_a_threaded_function_leaves_the_event_loop_free() -> None:
             await asyncio.sleep(0.005)
         return ticks, await task
 
-    ticks, thread = asyncio.run(both())
+    ticks, thread = outside(both())
     assert ticks > 10
     assert thread != threading.get_ident()
 
@@ -48,4 +59,4 @@ def test_a_threaded_function_keeps_its_name_and_its_error() -> None:
         return "no error"
 
     assert broken.__name__ == "broken"
-    assert asyncio.run(outcome()) == "so it is"
+    assert outside(outcome()) == "so it is"

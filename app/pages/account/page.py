@@ -58,7 +58,7 @@ def _tokens(services: Services, who: Principal) -> list[Component]:
     roles = [{"value": role.value, "label": role.value.capitalize()} for role in Role if who.role.covers(role)]
     form = html.Div(
         [
-            dmc.TextInput(id="token-name", label="What it is for", placeholder="nightly audit", maxLength=64),
+            dmc.TextInput(id="token-name", label="What it is for", placeholder="nightly audit"),
             dmc.Select(id="token-role", label="Role", value="viewer", data=roles, allowDeselect=False),
             dmc.NumberInput(id="token-days", label="Days until it ends", value=90, min=1, max=366),
             html.Button("Make a token", id="token-make", type="button", className="button primary"),

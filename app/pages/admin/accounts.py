@@ -52,11 +52,12 @@ def _row(one: UserInfo) -> list[Any]:
         names.append(" shut")
     return [
         html.Span([names[0], *(html.Span(text, className="dim small") for text in names[1:])]),
-        dmc.NativeSelect(
+        dmc.Select(
             id={"type": "account-role", "user": one.id},
             value=one.role.value,
             data=ROLES,
             size="xs",
+            allowDeselect=False,
             disabled=one.external,
             **{"aria-label": f"Role of {one.name}"},
         ),
@@ -91,7 +92,7 @@ def _button(kind: str, one: UserInfo, text: str, label: str, *, disabled: bool =
 def _form() -> Component:
     return html.Div(
         [
-            dmc.TextInput(id="account-name", label="Name", maxLength=64),
+            dmc.TextInput(id="account-name", label="Name"),
             dmc.Select(id="account-new-role", label="Role", value="viewer", data=ROLES, allowDeselect=False),
             dmc.PasswordInput(
                 id="account-password", label="Password", description="12 characters or more; they can change it."
