@@ -60,19 +60,20 @@ def change_user(
     name: NameArgument,
     role: Annotated[Role | None, typer.Option("--role", help="Its role from now on.")] = None,
     password: Annotated[bool, typer.Option("--password", help="Ask for a new password.")] = False,
-    shut: Annotated[bool | None, typer.Option("--shut/--open", help="Shut the account, or open it again.")] = None,
+    shut: Annotated[bool, typer.Option("--shut", help="Shut the account.")] = False,
+    reopen: Annotated[bool, typer.Option("--open", help="Open it again.")] = False,
     data: DataOption = None,
 ) -> None:
     """Change an account. A new password and shutting it end its sessions."""
     from backend.services import open_services
 
-    if role is None and not password and shut is None:
-        raise typer.BadParameter("nothing to change: give --role, --password, --shut or --open")
+    if not (role or password or shut or reopen) or (shut and reopen):
+        raise typer.BadParameter("give what to change: --role, --password, --shut or --open")
     new = _password() if password else None
     services = open_services(settings_for(data))
     try:
         user = services.accounts.find(name)
-        active = None if shut is None else not shut
+        active = reopen if shut or reopen else None
         changed = services.accounts.update(user.id, role=role, active=active, password=new)
     finally:
         services.close()
