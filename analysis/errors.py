@@ -100,8 +100,10 @@ class TooManyRequestsError(ExpertScopeError):
 
     code, status = "too_many_requests", 429
 
-    def __init__(self, message: str, *, retry_after: int, field: str | None = None) -> None:
-        super().__init__(message, field=field)
+    def __init__(
+        self, message: str, *, retry_after: int = 60, field: str | None = None, faults: Sequence[Fault] = ()
+    ) -> None:
+        super().__init__(message, field=field, faults=faults)
         self.retry_after = retry_after
 
 

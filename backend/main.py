@@ -1,5 +1,6 @@
 """Builds the API server. `app.server` adds the pages to it; tests and other programs use it as it is."""
 
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -48,7 +49,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     server.state.services, server.state.metrics, server.state.script_hashes = services, Metrics(), []
-    server.state.secret_key = secret_key(settings)
+    server.state.secret_key = secret_key(settings) if settings.accounts else secrets.token_urlsafe(48)
     server.state.cookies = Cookies(server.state.secret_key, settings)
     add_handlers(server)
     add_routes(server)

@@ -34,6 +34,6 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_it_refuses_to_open_itself_to_a_network_unasked(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no accounts"):
+    with pytest.raises(InputError, match="nobody would have to sign in"):
         create_app(Settings(data_dir=tmp_path, host="0.0.0.0"))
     assert list(tmp_path.iterdir()) == []

@@ -192,15 +192,13 @@ def test_a_stress_run_is_recorded_and_leaves_nothing_but_its_document(
     allowed = replace_settings(services, settings)
     asked = {"experts": MASKED, "steps": 2, "controls": 0, "direction": "stress"}
     run = allowed.runs.create(NewRun("organism:planted", prompt_set_id, "tune", "quick", parameters=asked))
-    assert (run.parameters["actor"], run.parameters["role"]) == ("local", "admin")
+    assert (run.parameters["actor"], run.parameters["role"]) == ("system", "admin")
     done = perform(allowed, run)
     assert (done.status, done.error) == ("done", None)
     document = valid(allowed.documents.get(run.id), repository, "tune.schema.json")
-    assert [entry.action for entry in allowed.audit_log.entries().items] == [
-        "tuning.stress.finished",
-        "tuning.stress.started",
-    ]
-    assert document["record"]["id"] == str(allowed.audit_log.entries().items[1].id)
+    entries = allowed.audit_log.entries(action="tuning.stress").items
+    assert [entry.action for entry in entries] == ["tuning.stress.finished", "tuning.stress.started"]
+    assert document["record"]["id"] == str(entries[1].id)
     assert not allowed.documents.has_file(run.id, "adapter.zip")
     assert all(set(answer) == {"prompt_id", "before", "after", "sha256"} for answer in document["answers"])
     kept = {path.name: load_file(path) for path in (settings.run_dir(run.id) / "shards").glob("tune-*.safetensors")}
@@ -219,7 +217,7 @@ def test_a_permission_that_was_taken_back_stops_a_stress_run(
     failed = perform(services, run)
     assert failed.status == "failed"
     assert "EXPERTSCOPE_ALLOW_STRESS_TUNING" in str(failed.error)
-    assert services.audit_log.entries().count == 0
+    assert services.audit_log.entries(action="tuning").count == 0
 
 
 def replace_settings(services: Services, settings: Settings) -> Services:

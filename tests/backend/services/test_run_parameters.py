@@ -13,6 +13,7 @@ from analysis.interventions import Window
 from analysis.masking import Mode
 from analysis.tuning.recipes import RECIPES
 from analysis.tuning.settings import Direction
+from backend.access import Principal, Role, acting_as
 from backend.services import ModelInfo, NewRun, PromptSetInfo, RunInfo, Runs, Services
 from backend.services.run_parameters import FEWEST_TO_DETECT, PARAMETERS, Choice, parse_experts
 from tests.backend.factories import make_csv, make_result
@@ -178,14 +179,13 @@ def test_stress_needs_the_setting_and_a_role(services: Services, new_run: NewRun
     request = asked(new_run, "tune", experts="0:3", direction="stress")
     with pytest.raises(ForbiddenError, match="EXPERTSCOPE_ALLOW_STRESS_TUNING=true"):
         services.runs.create(request)
-    for host, allowed in (("127.0.0.1", True), ("0.0.0.0", False)):
-        settings = services.settings.model_copy(update={"allow_stress_tuning": True, "host": host})
-        runs = Runs(services.database, settings, services.models, services.prompt_sets)
-        if allowed:
-            assert runs.create(request).parameters["role"] == "admin"
-        else:
-            with pytest.raises(ForbiddenError, match="over a network nobody has a role yet"):
-                runs.create(request)
+    settings = services.settings.model_copy(update={"allow_stress_tuning": True})
+    runs = Runs(services.database, settings, services.models, services.prompt_sets)
+    with acting_as(Principal("ann", Role.ANALYST, "session")):
+        parameters = runs.create(request).parameters
+        assert (parameters["actor"], parameters["role"]) == ("ann", "analyst")
+    with acting_as(Principal("vera", Role.VIEWER, "session")), pytest.raises(ForbiddenError, match="role analyst"):
+        runs.create(request)
 
 
 @pytest.mark.parametrize("name", ["actor", "role"])
