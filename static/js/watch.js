@@ -48,8 +48,9 @@
   const ask = window.fetch.bind(window);
   window.fetch = async (...request) => {
     const answer = await ask(...request);
-    if (answer.status === 401) signedOut();
-    return answer;
+    if (answer.status !== 401) return answer;
+    signedOut();
+    return new Response(null, { status: 204 }); // which callbacks take for "nothing changes"
   };
 
   function signedOut() {

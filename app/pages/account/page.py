@@ -77,7 +77,7 @@ def _token_table(services: Services) -> Component:
     page = services.api_tokens.list(limit=200)
     if not page.items:
         return empty("No token yet", "Make one for a script that asks the API.")
-    columns = [Column("For"), Column("Owner"), Column("Role"), Column("Ends"), Column("Last used"), Column("")]
+    columns = [Column("For"), Column("Owner"), Column("Role"), Column("Ends"), Column("Last used"), Column("Act")]
     return plain_table(columns, [_token_row(one) for one in page.items], "Tokens for programs")
 
 

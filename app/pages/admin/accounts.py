@@ -30,6 +30,7 @@ def section(services: Services) -> Component:
             html.P(MEANING, className="dim"),
             html.Div(_table(services), id="accounts-list"),
             html.Div(id="accounts-message", role="status"),
+            dcc.Store(id="account-added"),
             html.Details([html.Summary("Add an account"), _form()], className="more"),
         ],
         className="stack-2",
@@ -37,7 +38,7 @@ def section(services: Services) -> Component:
 
 
 def _table(services: Services) -> Component:
-    columns = [Column("Name"), Column("Role"), Column("Last seen"), Column("Sessions", numeric=True), Column("")]
+    columns = [Column("Name"), Column("Role"), Column("Last seen"), Column("Sessions", numeric=True), Column("Act")]
     page = services.accounts.list(limit=MOST)
     rows = [_row(one) for one in page.items]
     more = html.P(f"The newest {MOST} of {formats.count(page.count)}.", className="dim") if page.next else None
@@ -131,20 +132,21 @@ def register(bind: Binder) -> None:
         Output("account-add-message", "children"),
         Output("account-name", "value"),
         Output("account-password", "value"),
+        Output("account-added", "data"),
         Input("account-add", "n_clicks"),
         State("account-name", "value"),
         State("account-new-role", "value"),
         State("account-password", "value"),
         prevent_initial_call=True,
     )
-    def add(clicks: int | None, name: str | None, role: str | None, password: str | None) -> tuple[Any, Any, Any]:
+    def add(clicks: int | None, name: str | None, role: str | None, password: str | None) -> tuple[Any, ...]:
         if not clicks:
-            return no_update, no_update, no_update
+            return no_update, no_update, no_update, no_update
         try:
             made = services.accounts.create(name or "", role or "", password or "")
         except ExpertScopeError as error:
-            return field_error(error.message), no_update, no_update
-        return dcc.Store(id="account-added", data=made.name), "", ""
+            return field_error(error.message), no_update, no_update, no_update
+        return "", "", "", made.name
 
 
 def _told(services: Services, which: dict[str, str], value: str) -> str:
