@@ -16,6 +16,7 @@ from analysis.errors import (
     NotFoundError,
     NotInstalledError,
     PromptFileError,
+    QuotaError,
     TooLargeError,
 )
 from analysis.outcomes.judges import configure_endpoints
@@ -31,6 +32,7 @@ from backend.db import Database, migrate
 from backend.reports import Pdf, Summary, follows, routing_finding, spreadsheet_text
 from backend.services.adapters import Adapters
 from backend.services.answer_changes import AnswerChange, AnswerChanges, ChangeFilter
+from backend.services.attempts import Attempts
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.comparisons import Comparisons
 from backend.services.content import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Content
@@ -63,9 +65,11 @@ from backend.services.records import (
     NewRun,
     Page,
     Pairs,
+    Priority,
     Progress,
     PromptSetInfo,
     PromptUse,
+    Retry,
     ReviewItem,
     RunDocument,
     RunEvent,
@@ -80,6 +84,7 @@ from backend.services.records import (
 )
 from backend.services.resolution import Resolution, resolution
 from backend.services.results import Results
+from backend.services.run_rows import RunLostError
 from backend.services.runs import Runs
 from backend.services.status import Status, StatusReport
 from backend.services.stress import Permits
@@ -97,6 +102,7 @@ class Services:
     prompt_sets: PromptSets
     models: Models
     runs: Runs
+    attempts: Attempts
     results: Results
     documents: Documents
     comparisons: Comparisons
@@ -142,6 +148,7 @@ def open_services(settings: Settings) -> Services:
         prompt_sets=prompt_sets,
         models=models,
         runs=runs,
+        attempts=Attempts(database, settings, workers),
         results=results,
         documents=documents,
         comparisons=Comparisons(database, results, prompt_sets),
@@ -169,6 +176,7 @@ __all__ = [
     "AnswerChanges",
     "Ask",
     "Asked",
+    "Attempts",
     "AuditEntry",
     "AuditLog",
     "Balance",
@@ -221,6 +229,7 @@ __all__ = [
     "Pdf",
     "Permits",
     "Playground",
+    "Priority",
     "Progress",
     "Prompt",
     "PromptFileError",
@@ -231,15 +240,18 @@ __all__ = [
     "PromptUse",
     "Question",
     "QuestionStatus",
+    "QuotaError",
     "RankAgreement",
     "Resolution",
     "Results",
+    "Retry",
     "ReviewItem",
     "Routed",
     "RunDocument",
     "RunEvent",
     "RunInfo",
     "RunKind",
+    "RunLostError",
     "RunStatus",
     "Runs",
     "Services",
