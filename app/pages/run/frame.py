@@ -207,9 +207,7 @@ def _troubles(run: RunInfo) -> list[Component]:
         left = max(0, math.ceil((run.retry.at - datetime.now(UTC)).total_seconds()))
         lines.append(f"Waiting {left} s, attempt {run.retry.attempt} of {run.retry.of}, because {run.retry.reason}.")
     if run.batch_tokens:
-        lines.append(
-            f"Memory ran out, so at most {formats.count(run.batch_tokens)} tokens go through the model at once."
-        )
+        lines.append(f"Memory ran out: at most {formats.count(run.batch_tokens)} tokens go through the model at once.")
     return [html.P([icon("warn"), " ", line], className="dim", role="status") for line in lines]
 
 
