@@ -1,6 +1,6 @@
 """Kill workers and server at random moments while they work, and see whether anything but time was lost.
 
-    python -m benchmarks.chaos [--runs 20] [--kills 100] [--workers 2] [--seed 0] [--json]
+    python -m benchmarks.chaos [--runs 20] [--audits 4] [--kills 100] [--workers 2] [--seed 0] [--json]
 
 Real processes, a real model organism, quick audits of few prompts. First every audit is made undisturbed. Then the runs
 are queued over the API, under an Idempotency-Key each, while `kill -9` falls on workers, on the server, on both, and
@@ -40,9 +40,6 @@ from backend.services import ENDED, NewRun, Services, open_services
 from backend.settings import Settings
 
 MODEL = "organism:planted"
-PROMPTS = 24
-SEEDS = 4
-"""Different audits; further runs repeat them."""
 STALE_SECONDS = 10.0
 LEAST_SHARDS = 6
 PRIORITIES = ("low", "normal", "high")
@@ -53,9 +50,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """`pause` seconds, on average, lie between two blows. Without `api` runs are queued directly and no server runs."""
+    """`audits` are different, by their seeds; further runs repeat them. `pause` seconds, on average, lie between two
+    blows. Without `api` runs are queued directly and no server runs."""
 
     runs: int = 20
+    audits: int = 4
+    prompts: int = 24
     kills: int = 100
     workers: int = 2
     seed: int = 0
@@ -97,10 +97,10 @@ class Outcome:
 def storm(plan: Plan, folder: Path, say: Say) -> Outcome:
     """Carry the plan out below `folder`, which has to be empty."""
     started = time.monotonic()
-    expected = undisturbed(folder / "calm", min(SEEDS, plan.runs), say)
+    expected = undisturbed(folder / "calm", plan, say)
     settings = Settings(data_dir=folder / "storm", first_run=False, worker_stale_seconds=STALE_SECONDS)
     services, outcome = open_services(settings), Outcome(runs=plan.runs)
-    prompts = _few_prompts(services)
+    prompts = _few_prompts(services, plan.prompts)
     services.models.register(MODEL)
     with Processes(settings, plan, folder / "logs") as processes:
         queue = threading.Thread(target=_queue_runs, args=(services, processes, prompts, plan, outcome), daemon=True)
@@ -114,13 +114,13 @@ def storm(plan: Plan, folder: Path, say: Say) -> Outcome:
     return outcome
 
 
-def undisturbed(data: Path, seeds: int, say: Say) -> dict[int, dict[str, Any]]:
+def undisturbed(data: Path, plan: Plan, say: Say) -> dict[int, dict[str, Any]]:
     """The report of each seed, made by this process, which nobody kills."""
     from backend.jobs.run_job import RunJob
 
     services, reports = open_services(Settings(data_dir=data, first_run=False)), {}
-    prompts, job = _few_prompts(services), RunJob(services)
-    for seed in range(seeds):
+    prompts, job = _few_prompts(services, plan.prompts), RunJob(services)
+    for seed in range(plan.audits):
         began = time.monotonic()
         run = services.runs.mark_running(services.runs.create(_asked(prompts, seed)).id)
         job.perform(run, FolderShards(services.settings.run_dir(run.id) / "shards"))
@@ -135,9 +135,9 @@ def lasting(report: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in report.items() if key not in UNLIKE}
 
 
-def _few_prompts(services: Services) -> str:
+def _few_prompts(services: Services, count: int) -> str:
     lines = (organism_path("planted") / "prompts.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-    return services.prompt_sets.create("".join(lines[: PROMPTS + 1]).encode(), "few.csv").id
+    return services.prompt_sets.create("".join(lines[: count + 1]).encode(), "few.csv").id
 
 
 def _asked(prompts: str, seed: int, priority: Any = "normal") -> NewRun:
@@ -223,7 +223,7 @@ def _queue_runs(services: Services, processes: Processes, prompts: str, plan: Pl
     """Queue the runs over the API, asking again under the same key while the server is away."""
     chance = random.Random(plan.seed + 1)
     for number in range(plan.runs):
-        asked = _asked(prompts, number % SEEDS, chance.choice(PRIORITIES))
+        asked = _asked(prompts, number % plan.audits, chance.choice(PRIORITIES))
         key = f"chaos-{number}"
         if not plan.api:
             services.runs.create(asked, key)
@@ -401,13 +401,13 @@ def _folder(given: Path | None) -> Iterator[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    for name in ("runs", "kills", "workers", "seed", "freezes"):
+    for name in ("runs", "audits", "kills", "workers", "seed", "freezes"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Plan, name))
     parser.add_argument("--pause", type=float, default=Plan.pause, help="seconds between two blows, on average")
     parser.add_argument("--folder", type=Path, default=None, help="an empty folder that is kept")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    sizes = {name: getattr(given, name) for name in ("runs", "kills", "workers", "seed", "freezes", "pause")}
+    sizes = {name: getattr(given, name) for name in ("runs", "audits", "kills", "workers", "seed", "freezes", "pause")}
     logs.configure(Settings(log_level="error"))
     with _folder(given.folder) as folder:
         outcome = storm(Plan(**sizes), folder, lambda line: print(line, file=sys.stderr, flush=True))

@@ -483,6 +483,6 @@ def _request(form: dict[str, Any]) -> NewRun:
         preset=form["preset"],
         seed=form["seed"],
         judge=form["judge"],
-        priority=form["priority"],
+        priority=form.get("priority") or "normal",
         second_judge=(form["second"] or None) if kind == "audit" else None,
     )
