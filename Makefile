@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench seeds conformance notebook organisms clean
+.PHONY: help install run test check format bench chaos seeds conformance notebook organisms clean
 
 help:
 	@echo "make run        set up, start API, pages and worker, print the address   (HOST, PORT)"
@@ -19,6 +19,7 @@ help:
 	@echo "make check      ruff, mypy, import-linter"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      the benchmarks                                           (ARGS)"
+	@echo "make chaos      kill workers and server a hundred times while they work  (ARGS)"
 	@echo "make seeds      train organisms over seeds and architectures and audit each (SEEDS, a folder)"
 	@echo "make conformance  every architecture of transformers against the truth; writes docs/architectures.md"
 	@echo "make notebook   execute docs/notebooks again and write their outputs"
@@ -54,6 +55,10 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	@for name in capture recovery criteria statistics coverage tuning_cost dashboard; do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit 1; done
+
+# About half an hour on two cores.
+chaos: $(STAMP)
+	@$(BIN)/python -m benchmarks.chaos $(ARGS)
 
 # Two hours on two cores; may be cut off and taken up again.
 seeds: $(STAMP)

@@ -9,6 +9,7 @@ JSON envelope, and a page shows it beside the field that caused it.
     │   └── TooLargeError          more than the limit allows
     ├── NotFoundError              a name or id that leads nowhere
     ├── ConflictError              the thing is not in a state that allows this
+    ├── QuotaError                 more than one person may have at a time
     ├── UnauthorizedError          somebody who has not shown who they are
     ├── ForbiddenError             what nobody here has been allowed to do
     ├── TooManyRequestsError       more than a client may ask for at once
@@ -18,7 +19,8 @@ JSON envelope, and a page shows it beside the field that caused it.
     │   ├── NotMixtureOfExpertsError
     │   ├── UnsupportedArchitectureError
     │   └── UnsafeWeightsError     pickled weights or code from a hub
-    ├── JudgeError                 a judge that cannot be reached or gives no answers
+    ├── JudgeError                 a judge that cannot be used or gives no answers
+    │   └── JudgeSilentError       a judge's server that did not answer this time
     ├── CaptureError               the trace does not agree with what the model did
     ├── TuningError                a descent that could not be carried to its end
     └── WithheldError              a quantity that the data cannot support
@@ -87,6 +89,10 @@ class ConflictError(ExpertScopeError):
     code, status = "conflict", 409
 
 
+class QuotaError(ExpertScopeError):
+    code, status = "quota_exceeded", 429
+
+
 class UnauthorizedError(ExpertScopeError):
     code, status = "unauthorized", 401
 
@@ -133,6 +139,10 @@ class UnsafeWeightsError(ModelError):
 
 class JudgeError(ExpertScopeError):
     code, status = "judge_failed", 502
+
+
+class JudgeSilentError(JudgeError):
+    code = "judge_silent"
 
 
 class CaptureError(ExpertScopeError):

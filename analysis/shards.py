@@ -11,7 +11,8 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -121,18 +122,33 @@ class FolderShards:
 
     def write(self, key: str, shard: Shard) -> None:
         """Replace the shard in one step: a reader, or a kill at any moment, finds the old file or the new one."""
+        with self.draft(key, shard) as put:
+            put()
+
+    @contextmanager
+    def draft(self, key: str, shard: Shard) -> Iterator[Callable[[], None]]:
+        """The shard as a file beside its place, on disk already; calling what the block is given puts it there. Without
+        the call nothing changes."""
         path = self.path(key)
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix=f".{key}.", delete=False) as file:
+
+            def put() -> None:
+                os.replace(file.name, path)
+                _sync_folder(self.folder)
+
             try:
                 file.write(_encode(shard))
                 file.flush()
                 os.fsync(file.fileno())
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-        _sync_folder(self.folder)
+                yield put
+            finally:
+                Path(file.name).unlink(missing_ok=True)
+
+    def clear_drafts(self) -> None:
+        """Delete what killed writers left beside the shards. Only for the one who may write here."""
+        for left in self.folder.glob(".*"):
+            left.unlink(missing_ok=True)
 
 
 def _encode(shard: Shard) -> bytes:

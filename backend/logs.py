@@ -77,10 +77,6 @@ def readable() -> structlog.dev.ConsoleRenderer:
 
 
 def _quiet_libraries() -> None:
-    # DBOS would add a console handler of its own to a logger that has none.
-    dbos = logging.getLogger("dbos")
-    dbos.handlers = [logging.NullHandler()]
-    dbos.setLevel(logging.WARNING)
     # Alembic tells of every migration step, httpx of every request to a hub, uvicorn of its life from start to end.
     for name in ("alembic", "filelock", "httpx", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)

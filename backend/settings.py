@@ -35,7 +35,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default=Path("data"),
-        description="Folder of the database, the job queue and the shards of every run. Created when missing.",
+        description="Folder of the database and the shards of every run; all workers share it. Created when missing.",
     )
     host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the server listens on; 0 takes a free one.")
@@ -103,11 +103,6 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the application database, sqlite or postgresql+psycopg. "
         "Default: expertscope.db in `data_dir`.",
     )
-    jobs_database_path: Path | None = Field(
-        default=None,
-        description="SQLite file of the job queue, apart from the application database. "
-        "Default: jobs.db in `data_dir`.",
-    )
     model_roots: list[Path] = Field(
         default_factory=list,
         description="Folders that models may be registered from. Empty: any readable folder while the server listens "
@@ -125,7 +120,21 @@ class Settings(BaseSettings):
         description="Threads that torch uses in the worker; 0 takes one for a small model, else torch's choice.",
     )
     worker_stale_seconds: float = Field(
-        default=30.0, gt=0, description="A worker silent for longer counts as gone in /readyz and on the pages."
+        default=30.0,
+        gt=0,
+        description="A worker silent for longer counts as gone in /readyz and on the pages, and another takes over its "
+        "run.",
+    )
+    retry_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="First pause before a run that failed of something that may pass is tried again; each further one "
+        "is four times as long, and the fourth failure is the last.",
+    )
+    runs_per_user: int = Field(
+        default=0,
+        ge=0,
+        description="Most runs that one person may have waiting and running at a time; 0 sets no limit.",
     )
     allow_stress_tuning: bool = Field(
         default=False,
@@ -169,11 +178,6 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy URL in use."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'expertscope.db'}"
-
-    @property
-    def jobs_database(self) -> Path:
-        """The job queue's SQLite file in use."""
-        return self.jobs_database_path or self.data_dir.absolute() / "jobs.db"
 
     def run_dir(self, run_id: str) -> Path:
         """Folder in which the shards of one run are kept; it need not exist yet."""

@@ -25,7 +25,7 @@ from analysis.errors import InputError
 from analysis.models import LoadedModel
 from analysis.prompts.prompt_set import PromptSet
 from analysis.report.document import model_section, software_section
-from analysis.routing.trace import Progress, silent
+from analysis.routing.trace import DEFAULTS, Progress, silent
 from analysis.shards import ShardStore
 from analysis.statistics import Interval
 
@@ -52,6 +52,7 @@ def detect(
     *,
     seed: int = 0,
     draws: int = DRAWS,
+    batch_tokens: int = DEFAULTS.batch_tokens,
     shards: ShardStore | None = None,
     progress: Progress = silent,
 ) -> Detection:
@@ -66,7 +67,7 @@ def detect(
     labelled = PromptSet(prompts.name, tuple(p for p in prompts if p.side is not None))
     check_prompts(labelled)
     start = time.perf_counter()
-    signals = capture_signals(model, labelled, shards=shards, progress=progress)
+    signals = capture_signals(model, labelled, batch_tokens=batch_tokens, shards=shards, progress=progress)
     captured = time.perf_counter()
     tables, withheld = evaluate(chosen, signals, seed=seed, draws=draws, progress=progress)
     trained = train(chosen, signals, labelled, tables, weights_sha256=model.weights_sha256)

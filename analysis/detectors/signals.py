@@ -20,7 +20,7 @@ from analysis.prompts.prompt_set import Prompt, PromptSet
 from analysis.routing.certificate import Certificate
 from analysis.routing.encoding import Batch, Encoded, batches, encode
 from analysis.routing.recorder import BOUNDARY, PROMPT
-from analysis.routing.trace import CaptureSettings, Progress, Trace, capture, silent
+from analysis.routing.trace import DEFAULTS, CaptureSettings, Progress, Trace, capture, silent
 from analysis.shards import MemoryShards, Shard, ShardStore
 
 PROBED_LAYERS = 8
@@ -68,13 +68,14 @@ def capture_signals(
     model: LoadedModel,
     prompts: PromptSet,
     *,
+    batch_tokens: int = DEFAULTS.batch_tokens,
     shards: ShardStore | None = None,
     progress: Progress = silent,
 ) -> Signals:
     """Two prefill passes over `prompts`, in shards. Raises CaptureError where the two do not agree, InputError for a
     prompt that the model cannot take.
     """
-    store, settings = shards or MemoryShards(), CaptureSettings(max_new_tokens=0)
+    store, settings = shards or MemoryShards(), CaptureSettings(max_new_tokens=0, batch_tokens=batch_tokens)
     trace = capture(model, prompts, settings, shards=store, progress=progress)
     ordered = sorted(encode(model, prompts.prompts), key=lambda e: (len(e.tokens), e.row))
     step = settings.shard_prompts

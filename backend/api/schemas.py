@@ -5,7 +5,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from backend.services import Depth, Device, Estimate, NewRun, Page, RunKind
+from backend.services import Depth, Device, Estimate, NewRun, Page, Priority, RunKind
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ EXPERTS: JsonDict = {
 class NewRunBody(Body):
     """A run to queue. `model` and `prompt_set_id` are ids, or references such as organism:planted and builtin:NAME.
 
-    Everything below `device` belongs to some kinds only; a kind refuses what it does not have.
+    Everything below `priority` belongs to some kinds only; a kind refuses what it does not have.
     """
 
     kind: RunKind = "audit"
@@ -102,6 +102,9 @@ class NewRunBody(Body):
     judge: str = Field(default="rules", min_length=1, max_length=200, description="One of GET /api/v1/judges.")
     second_judge: str | None = Field(default=None, min_length=1, max_length=200, description="A second opinion.")
     device: Device | None = None
+    priority: Priority = Field(
+        default="normal", description="Of two waiting runs, the one of higher priority goes first."
+    )
     experts: Any = Field(
         default=None,
         description="mask, tune: pairs of layer and expert, or a text such as 3:12,5:7.",

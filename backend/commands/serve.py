@@ -33,47 +33,51 @@ PortOption = Annotated[
 ]
 
 
-def serve(host: HostOption = None, port: PortOption = None, data: DataOption = None) -> None:
-    """Start API, pages and worker; prints the address."""
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=1, max=64, help="Worker processes to start; each computes one run at a time.")
+]
+
+
+def serve(
+    host: HostOption = None, port: PortOption = None, data: DataOption = None, workers: WorkersOption = 1
+) -> None:
+    """Start API, pages and workers; prints the address."""
     settings = settings_for(data, host=host, port=port)
     settings.check_exposure()
     listener = listen(settings)
     say("starting ExpertScope …")
     from backend import logs
-    from backend.jobs.supervisor import Supervisor
+    from backend.jobs.supervisor import Supervisors
 
     logs.configure(settings)
     address = _address(settings.host, listener.getsockname()[1])
     _hand_down(settings, listener.getsockname()[1])
-    supervisor, server = Supervisor(settings), _server()
+    supervisors, server = Supervisors(settings, workers), _server()
     _stop_on_signals(server)
-    supervisor.start()
+    supervisors.start()
     try:
         threading.Thread(target=announce, args=(server, address), daemon=True).start()
         server.run(sockets=[listener])
     finally:
-        supervisor.stop()
+        supervisors.stop()
 
 
 def worker(
     data: DataOption = None,
     attached: Annotated[bool, typer.Option("--attached", hidden=True, help="End when standard input closes.")] = False,
 ) -> None:
-    """Carry out runs without a server; one worker per data folder."""
+    """Carry out runs without a server; any number of workers may share a data folder."""
     settings = settings_for(data)
     from backend import logs
 
     logs.configure(settings)
-    from backend.jobs.lock import only_worker
+    from backend.jobs import worker as process
 
-    with only_worker(settings):
-        from backend.jobs import worker as process
-
-        stop = threading.Event()
-        process.stop_on_signals(stop)
-        if attached:
-            process.die_with_parent()
-        process.run_worker(settings, stop)
+    stop = threading.Event()
+    process.stop_on_signals(stop)
+    if attached:
+        process.die_with_parent()
+    process.run_worker(settings, stop)
 
 
 def listen(settings: "Settings") -> socket.socket:

@@ -114,7 +114,11 @@ class ModelRow(Base):
 
 class RunRow(Base):
     """One run and its state. `fraction` is the share done over all stages, `fraction_base` its value at the attempt's
-    start. `parameters` are those that only its kind has."""
+    start. `parameters` are those that only its kind has.
+
+    `worker` has taken the run up and `attempts` numbers the takings: only the newest may change the run. `losses`
+    counts those that ended without a word, `retries` those that failed of what may pass, since the last new shard.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (Index(None, "created", "id"), Index(None, "status"))
@@ -148,6 +152,14 @@ class RunRow(Base):
     eta_seconds: Mapped[float | None]
     error: Mapped[str | None]
     headline: Mapped[str | None]
+    priority: Mapped[int] = mapped_column(default=1, server_default="1")
+    creator: Mapped[str] = mapped_column(default="local", server_default="local")
+    worker: Mapped[str | None]
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")
+    retries: Mapped[int] = mapped_column(default=0, server_default="0")
+    retry_at: Mapped[datetime | None]
+    retry_reason: Mapped[str | None]
+    batch_tokens: Mapped[int | None]
 
     model: Mapped[ModelRow] = relationship(lazy="joined", innerjoin=True)
     prompt_set: Mapped[PromptSetRow] = relationship(lazy="joined", innerjoin=True)
@@ -163,6 +175,18 @@ class RunEventRow(Base):
     kind: Mapped[str] = mapped_column(String(32))
     time: Mapped[datetime]
     data: Mapped[dict[str, Any]]
+
+
+class RunShardRow(Base):
+    """A shard that an attempt has kept in the run's folder: the digest that its file has to have."""
+
+    __tablename__ = "run_shards"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    attempt: Mapped[int]
+    created: Mapped[datetime]
 
 
 class RunResultRow(Base):
@@ -375,12 +399,14 @@ class PlaygroundQuestionRow(Base):
     created: Mapped[datetime]
     started: Mapped[datetime | None]
     finished: Mapped[datetime | None]
+    worker: Mapped[str | None]
 
     model: Mapped[ModelRow] = relationship(lazy="joined", innerjoin=True)
 
 
 class WorkerRow(Base):
-    """A worker process and when it was last heard. `machine` is what it computes with."""
+    """A worker process and when it was last heard. `machine` is what it computes with, `kernel` where it runs: there
+    the lock that it holds tells at once when it has died."""
 
     __tablename__ = "workers"
 
@@ -389,3 +415,4 @@ class WorkerRow(Base):
     started: Mapped[datetime]
     seen: Mapped[datetime]
     machine: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    kernel: Mapped[str] = mapped_column(default="", server_default="")

@@ -14,7 +14,7 @@ from analysis.playground.asking import Stage, answer_prompt
 from backend import logs
 from backend.jobs.failures import explain
 from backend.jobs.warm_model import WarmModel
-from backend.services import Services, Taken
+from backend.services import Question, Services, Taken
 from backend.threads import use_threads
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,8 @@ class QuestionTakenBackError(Exception):
 class Questions:
     """At most one question at a time, with the model that runs keep warm."""
 
-    def __init__(self, services: Services, model: WarmModel) -> None:
+    def __init__(self, services: Services, model: WarmModel, worker_id: str | None = None) -> None:
+        self._worker_id = worker_id
         self._services = services
         self._playground = services.playground
         self._redact = logs.redactor(services.settings)
@@ -48,7 +49,7 @@ class Questions:
 
     def start(self) -> bool:
         """Begin to answer the question that has waited longest; False where there is none. Call it while not busy."""
-        taken = self._playground.take()
+        taken = self._playground.take(self._worker_id)
         if taken is None:
             return False
         self._thread = threading.Thread(target=self.answer, args=(taken,), name="question", daemon=True)
@@ -62,7 +63,7 @@ class Questions:
         def reached(name: str) -> None:
             nonlocal stage
             stage = name
-            if not self._playground.wanted(question.id):
+            if not self._playground.wanted(question.id, question.attempts):
                 raise QuestionTakenBackError
 
         with logs.bound(question_id=question.id):
@@ -72,7 +73,7 @@ class Questions:
             except QuestionTakenBackError:
                 log.info("question was taken back", stage=stage)
             except Exception as error:
-                self._fail(question.id, error, STAGES[stage])
+                self._fail(question, error, STAGES[stage])
 
     def _answer(self, taken: Taken, reached: Stage) -> None:
         question, settings = taken.question, self._services.settings
@@ -87,12 +88,12 @@ class Questions:
             references=self._playground.references(question.model.id),
             stage=reached,
         )
-        kept = self._playground.finish(question.id, answer)
+        kept = self._playground.finish(question.id, answer, question.attempts)
         log.info("question answered" if kept else "question was taken back", label=answer.label)
 
-    def _fail(self, question_id: str, error: Exception, stage: str) -> None:
+    def _fail(self, question: Question, error: Exception, stage: str) -> None:
         message = explain(error, stage, self._redact)
         log.error("question failed", reason=message, exc_info=not isinstance(error, ExpertScopeError))
         error.__traceback__ = None  # its frames keep activations alive
         self._model.drop()
-        self._playground.fail(question_id, message)
+        self._playground.fail(question.id, message, question.attempts)

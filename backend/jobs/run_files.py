@@ -12,9 +12,8 @@ from backend.settings import Settings
 
 @contextmanager
 def filling(settings: Settings, run_id: str) -> Iterator[Path]:
-    """A new folder to write into. When the block ends well it takes the place of what an earlier attempt left, and an
-    empty one takes no place; otherwise nothing changes. What a killed attempt left half written is cleared away.
-    """
+    """A new folder to write into, which `put_in_place` takes; what it does not take is deleted. What a killed attempt
+    left half written is cleared away."""
     target = files_folder(settings, run_id)
     target.parent.mkdir(parents=True, exist_ok=True)
     for left in target.parent.glob(".files.*"):
@@ -22,8 +21,14 @@ def filling(settings: Settings, run_id: str) -> Iterator[Path]:
     draft = Path(tempfile.mkdtemp(prefix=".files.", dir=target.parent))
     try:
         yield draft
-        if any(draft.iterdir()):
-            shutil.rmtree(target, ignore_errors=True)
-            draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def put_in_place(settings: Settings, run_id: str, draft: Path) -> None:
+    """Let the draft take the place of what an earlier attempt left; an empty one takes no place. Only for the run's
+    newest attempt."""
+    if any(draft.iterdir()):
+        target = files_folder(settings, run_id)
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)

@@ -1,13 +1,14 @@
-"""Keeps one worker process alive beside the web server.
+"""Keeps worker processes alive beside the web server.
 
-`expertscope serve` owns one. A worker that dies is started again, later each time it dies young; the worker in turn
-dies when the server does, because it reads from a pipe that only the server holds open.
+`expertscope serve` owns one supervisor for each. A worker that dies is started again, later each time it dies young;
+the worker in turn dies when the server does, because it reads from a pipe that only the server holds open.
 """
 
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -73,6 +74,22 @@ class Supervisor:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
             )
+
+
+class Supervisors:
+    """Some workers, each with a supervisor of its own. `start` and `stop` are called once each, from one thread."""
+
+    def __init__(self, settings: Settings, workers: int) -> None:
+        self._all = [Supervisor(settings) for _ in range(workers)]
+
+    def start(self) -> None:
+        for one in self._all:
+            one.start()
+
+    def stop(self) -> None:
+        """End every worker, all at the same time."""
+        with ThreadPoolExecutor(len(self._all)) as pool:
+            list(pool.map(Supervisor.stop, self._all))
 
 
 def worker_command(settings: Settings) -> list[str]:

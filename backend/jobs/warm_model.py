@@ -47,6 +47,10 @@ class WarmModel:
         if self._model is None:
             return
         self._key = self._model = None
+        self.free_cache()
+
+    def free_cache(self) -> None:
+        """Give back what computing has left in memory; the model stays."""
         gc.collect()
         import torch
 

@@ -7,7 +7,7 @@ order at every attempt, and cancelling takes hold wherever progress is told.
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analysis.audit import AuditSettings, audit
@@ -31,19 +31,22 @@ Result = AuditResult | RunDocument
 
 @dataclass(frozen=True)
 class Task:
-    """One attempt at a run. `files` is an empty folder; what is left in it when the run ends belongs to the run."""
+    """One attempt at a run. `files` is an empty folder; what is left in it when the run ends belongs to the run.
+    `batch_tokens` is how many token places may go through the model at once."""
 
     run: RunInfo
     services: Services
     shards: ShardStore
     progress: Progress
     files: Path
+    batch_tokens: int = AuditSettings.batch_tokens
 
     @property
     def sizes(self) -> AuditSettings:
         """How much of everything the preset asks for; other kinds take their share of what an audit does."""
         run = self.run
-        return AuditSettings.from_preset(run.preset, seed=run.seed, judge=run.judge, second_judge=run.second_judge)
+        sizes = AuditSettings.from_preset(run.preset, seed=run.seed, judge=run.judge, second_judge=run.second_judge)
+        return replace(sizes, batch_tokens=self.batch_tokens)
 
     def answer_length(self) -> int:
         given = self.run.parameters.get("max_new_tokens")
@@ -59,7 +62,11 @@ def _audit(task: Task, model: LoadedModel, prompts: PromptSet) -> Result:
 
 def _trace(task: Task, model: LoadedModel, prompts: PromptSet) -> Result:
     settings = TraceSettings(
-        seed=task.run.seed, prompts=task.sizes.prompts, max_new_tokens=task.answer_length(), preset=task.run.preset
+        seed=task.run.seed,
+        prompts=task.sizes.prompts,
+        max_new_tokens=task.answer_length(),
+        preset=task.run.preset,
+        batch_tokens=task.batch_tokens,
     )
     return RunDocument(trace_document(model, prompts, settings, shards=task.shards, progress=task.progress))
 
@@ -73,6 +80,7 @@ def _mask(task: Task, model: LoadedModel, prompts: PromptSet) -> Result:
         judge=task.run.judge,
         prompts=sizes.prompts,
         max_new_tokens=task.answer_length(),
+        batch_tokens=task.batch_tokens,
         null_sets=sizes.null_sets,
         null_generations=sizes.null_generations,
         null_prompts=sizes.null_prompts,
@@ -83,7 +91,15 @@ def _mask(task: Task, model: LoadedModel, prompts: PromptSet) -> Result:
 
 def _detect(task: Task, model: LoadedModel, prompts: PromptSet) -> Result:
     run, some = task.run, subset(prompts, task.sizes.prompts, task.run.seed)
-    found = detect(model, some, run.parameters["detector"], seed=run.seed, shards=task.shards, progress=task.progress)
+    found = detect(
+        model,
+        some,
+        run.parameters["detector"],
+        seed=run.seed,
+        batch_tokens=task.batch_tokens,
+        shards=task.shards,
+        progress=task.progress,
+    )
     (task.files / DETECTOR_FILE).write_bytes(found.trained.to_bytes())
     return RunDocument(found.document)
 
@@ -99,6 +115,7 @@ def _tune(task: Task, model: LoadedModel, prompts: PromptSet) -> Result:
         recipe="lora" if stress else asked["recipe"],
         rank=asked["rank"],
         steps=asked["steps"],
+        batch_tokens=task.batch_tokens,
     )
     if asked["controls"] is not None:
         settings = settings.with_controls(asked["controls"])

@@ -1,7 +1,7 @@
 """The worker process: takes up questions and waiting runs one at a time and says every few seconds that it is alive.
 
-`expertscope serve` starts one as a child (see supervisor.py), `expertscope worker` runs one alone. It may be killed at
-any moment: the next start goes on from the last shard.
+`expertscope serve` starts some as children (see supervisor.py), `expertscope worker` runs one alone; any number may
+share a data folder. It may be killed at any moment: another one, or the next start, goes on from the last shard.
 """
 
 import os
@@ -17,59 +17,73 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.errors import ExpertScopeError
-from backend.jobs.durable import Jobs
 from backend.jobs.first_start import fill_empty_database
+from backend.jobs.jobs import Jobs
 from backend.jobs.machine import describe_machine
 from backend.jobs.questions import Questions
 from backend.jobs.run_job import RunJob
-from backend.services import Services, open_services
+from backend.services import Services, open_services, worker_locks
+from backend.services.ids import new_id
 from backend.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-WORKER_ID = "worker"
 POLL_SECONDS = 0.5
 BEAT_SECONDS = 5.0
 
 
 def run_worker(settings: Settings, stop: threading.Event) -> None:
-    """Work until `stop` is set. The caller holds the data folder's lock (lock.py)."""
-    services = open_services(settings)
-    job = RunJob(services)
-    jobs, questions = Jobs(settings, job.perform), Questions(services, job.model)
-    try:
-        Worker(services, jobs, questions).work(stop)
-    except Exception:
-        log.exception("worker failed")
-        os._exit(1)
-    _leave(jobs, questions, services)
+    """Work until `stop` is set."""
+    services, worker_id = open_services(settings), new_id()
+    with worker_locks.holding(settings, worker_id):
+        job = RunJob(services)
+        jobs, questions = Jobs(services, job, worker_id), Questions(services, job.model, worker_id)
+        try:
+            Worker(services, jobs, questions, worker_id).work(stop)
+        except Exception:
+            log.exception("worker failed")
+            os._exit(1)
+        if jobs.fresh_process and not stop.is_set():
+            _begin_anew()
+        _leave(jobs, questions, services, worker_id)
 
 
-def _leave(jobs: Jobs, questions: Questions, services: Services) -> None:
+def _leave(jobs: Jobs, questions: Questions, services: Services, worker_id: str) -> None:
     """Close what is open. What is in progress is dropped as by a kill: a run's next shard may be a minute away."""
     busy, asked = jobs.busy(), questions.busy()
     log.info("worker stopped", run_in_progress=busy, question_in_progress=asked)
+    _survive(lambda: services.attempts.release(worker_id), "the worker could not let go of its run")
     if busy or asked:
         os._exit(0)
-    jobs.close()
+    services.workers.leave(worker_id)
     services.close()
+
+
+def _begin_anew() -> None:
+    """Become a fresh process, as a new worker, with the same arguments and the same standard input."""
+    log.warning("worker begins anew", reason="a lost GPU stays lost to the process that lost it")
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 class Worker:
     """The loop that beats, has questions answered, and hands runs to the durable workflows."""
 
-    def __init__(self, services: Services, jobs: Jobs, questions: Questions) -> None:
+    def __init__(self, services: Services, jobs: Jobs, questions: Questions, worker_id: str) -> None:
+        self._id = worker_id
         self._services = services
         self._jobs = jobs
         self._questions = questions
+        self._beat_seconds = min(BEAT_SECONDS, services.settings.worker_stale_seconds / 3)
         self._next_beat = 0.0
 
     def work(self, stop: threading.Event) -> None:
-        self._services.workers.beat(WORKER_ID, os.getpid(), describe_machine())
+        """Until `stop` is set, or this process can compute no more (`Jobs.fresh_process`)."""
+        self._services.workers.beat(self._id, os.getpid(), describe_machine())
+        _survive(self._services.workers.forget_dead, "dead workers could not be forgotten")
         log.info("worker ready", pid=os.getpid())
         if self._services.settings.first_run:
             _survive(lambda: fill_empty_database(self._services), "the empty database could not be filled")
-        while not stop.wait(POLL_SECONDS):
+        while not stop.wait(POLL_SECONDS) and not self._jobs.fresh_process:
             _survive(self._tick, "the worker could not look for runs")
 
     def _tick(self) -> None:
@@ -78,22 +92,11 @@ class Worker:
         if self._questions.busy() or self._jobs.busy():
             return
         if not self._questions.start():  # somebody waits for an answer, and it takes seconds: before the next run
-            self._take_up()
+            self._jobs.start()
 
     def _beat(self) -> None:
-        self._services.workers.beat(WORKER_ID, os.getpid())
-        self._next_beat = time.monotonic() + BEAT_SECONDS
-
-    def _take_up(self) -> None:
-        """Start one run: one that was left half way and has no workflow any more, else the longest waiting."""
-        for run in self._services.runs.list(status="running").items:
-            reason = self._jobs.given_up(run.id)
-            if reason is None:
-                self._jobs.start(run.id)
-                return
-            self._services.runs.fail(run.id, reason)
-        for run in self._services.runs.queued()[:1]:
-            self._jobs.start(run.id)
+        self._services.workers.beat(self._id, os.getpid())
+        self._next_beat = time.monotonic() + self._beat_seconds
 
 
 def _survive(action: Callable[[], None], complaint: str) -> None:

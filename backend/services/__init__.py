@@ -17,6 +17,7 @@ from analysis.errors import (
     NotFoundError,
     NotInstalledError,
     PromptFileError,
+    QuotaError,
     TooLargeError,
 )
 from analysis.outcomes.judges import configure_endpoints
@@ -35,6 +36,7 @@ from backend.services.accounts import Accounts, SignedIn, UserInfo
 from backend.services.adapters import Adapters
 from backend.services.answer_changes import AnswerChange, AnswerChanges, ChangeFilter
 from backend.services.api_tokens import ApiTokenInfo, ApiTokens, NewApiToken
+from backend.services.attempts import Attempts
 from backend.services.audit_log import AuditEntry, AuditLog, Verified
 from backend.services.comparisons import Comparisons
 from backend.services.content import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Content
@@ -68,9 +70,11 @@ from backend.services.records import (
     NewRun,
     Page,
     Pairs,
+    Priority,
     Progress,
     PromptSetInfo,
     PromptUse,
+    Retry,
     ReviewItem,
     RunDocument,
     RunEvent,
@@ -85,6 +89,7 @@ from backend.services.records import (
 )
 from backend.services.resolution import Resolution, resolution
 from backend.services.results import Results
+from backend.services.run_rows import RunLostError
 from backend.services.runs import Runs
 from backend.services.status import Status, StatusReport
 from backend.services.stress import Permits
@@ -102,6 +107,7 @@ class Services:
     prompt_sets: PromptSets
     models: Models
     runs: Runs
+    attempts: Attempts
     results: Results
     documents: Documents
     comparisons: Comparisons
@@ -150,6 +156,7 @@ def open_services(settings: Settings) -> Services:
         prompt_sets=prompt_sets,
         models=models,
         runs=runs,
+        attempts=Attempts(database, settings, workers),
         results=results,
         documents=documents,
         comparisons=Comparisons(database, results, prompt_sets),
@@ -183,6 +190,7 @@ __all__ = [
     "ApiTokens",
     "Ask",
     "Asked",
+    "Attempts",
     "AuditEntry",
     "AuditLog",
     "Balance",
@@ -239,6 +247,7 @@ __all__ = [
     "Permits",
     "Playground",
     "Principal",
+    "Priority",
     "Progress",
     "Prompt",
     "PromptFileError",
@@ -249,9 +258,11 @@ __all__ = [
     "PromptUse",
     "Question",
     "QuestionStatus",
+    "QuotaError",
     "RankAgreement",
     "Resolution",
     "Results",
+    "Retry",
     "ReviewItem",
     "Role",
     "Routed",
@@ -259,6 +270,7 @@ __all__ = [
     "RunEvent",
     "RunInfo",
     "RunKind",
+    "RunLostError",
     "RunStatus",
     "Runs",
     "Services",

@@ -163,47 +163,49 @@ class Playground:
 
     # What follows is the worker's.
 
-    def take(self) -> Taken | None:
+    def take(self, worker_id: str | None = None) -> Taken | None:
         """The question that has waited longest, now running; None where there is none.
 
-        Called only while nothing is being answered, so one that is running was left behind by a worker that died: it
-        waits again, or fails when that happened too often.
+        A worker calls it only while it answers nothing, so one that is running and is its own, or a dead worker's, was
+        left behind: it waits again, or fails when that happened too often.
         """
         with self._database.read() as session:
             if session.scalar(_open_rows().limit(1)) is None:
                 return None
+        others = self._workers.known() - self._workers.gone() - {worker_id}
         with self._database.write() as session:
             rows = session.scalars(_open_rows().with_for_update(of=PlaygroundQuestionRow)).all()
-            _put_back(rows)
+            _put_back([row for row in rows if row.worker not in others])
             row = next((row for row in rows if row.status == "queued"), None)
             if row is None:
                 return None
             row.status, row.attempts, row.started = "running", row.attempts + 1, datetime.now(UTC)
+            row.worker = worker_id
             return Taken(show_question(row), row.prompt)
 
-    def wanted(self, question_id: str) -> bool:
-        """Whether the question that is being answered is still there."""
+    def wanted(self, question_id: str, attempt: int | None = None) -> bool:
+        """Whether the question that is being answered is still there, and `attempt` the newest at it."""
         with self._database.read() as session:
             row = session.get(PlaygroundQuestionRow, question_id)
-            return row is not None and row.status == "running"
+            return row is not None and row.status == "running" and attempt in (None, row.attempts)
 
     def references(self, model_id: str) -> References:
         """What finished runs of the model offer to compare with."""
         return self._references.of_model(model_id)
 
-    def finish(self, question_id: str, answer: PlaygroundAnswer) -> bool:
-        """Keep the answer. False where the question was taken back meanwhile."""
-        return self._end(question_id, "done", label=answer.label, result=answer.to_bytes())
+    def finish(self, question_id: str, answer: PlaygroundAnswer, attempt: int | None = None) -> bool:
+        """Keep the answer. False where the question was taken back meanwhile, or another worker answers it."""
+        return self._end(question_id, attempt, "done", label=answer.label, result=answer.to_bytes())
 
-    def fail(self, question_id: str, message: str) -> bool:
-        """The question has no answer; `message` is one line for a person. False where it was taken back meanwhile."""
-        return self._end(question_id, "failed", error=message)
+    def fail(self, question_id: str, message: str, attempt: int | None = None) -> bool:
+        """The question has no answer; `message` is one line for a person. False as `finish`."""
+        return self._end(question_id, attempt, "failed", error=message)
 
-    def _end(self, question_id: str, status: str, **values: object) -> bool:
+    def _end(self, question_id: str, attempt: int | None, status: str, **values: object) -> bool:
         with self._database.write() as session:
             query = select(PlaygroundQuestionRow).where(PlaygroundQuestionRow.id == question_id)
             row = session.scalars(query.with_for_update(of=PlaygroundQuestionRow)).one_or_none()
-            if row is None or row.status != "running":
+            if row is None or row.status != "running" or attempt not in (None, row.attempts):
                 return False
             row.status, row.finished = status, datetime.now(UTC)
             for name, value in values.items():

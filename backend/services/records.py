@@ -20,7 +20,19 @@ RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 RunKind = Literal["audit", "trace", "mask", "detect", "tune"]
 Depth = Literal["quick", "standard", "full"]
 Device = Literal["auto", "cpu", "cuda"]
-EventKind = Literal["created", "started", "progress", "cancel_requested", "cancelled", "resumed", "done", "failed"]
+Priority = Literal["low", "normal", "high"]
+EventKind = Literal[
+    "created",
+    "started",
+    "progress",
+    "postponed",
+    "smaller_batches",
+    "cancel_requested",
+    "cancelled",
+    "resumed",
+    "done",
+    "failed",
+]
 ENDED: frozenset[RunStatus] = frozenset({"done", "failed", "cancelled"})
 
 
@@ -93,6 +105,7 @@ class NewRun:
     judge: str = "rules"
     second_judge: str | None = None
     device: Device | None = None
+    priority: Priority = "normal"
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -115,9 +128,23 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Retry:
+    """A run that failed of something that may pass waits until `at`; then attempt number `attempt` of `of` begins."""
+
+    attempt: int
+    of: int
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
 class RunInfo:
     """A run as lists and headers show it. `headline` is the verdict's sentence once there is one, `parameters` what
-    only its kind has, complete with defaults."""
+    only its kind has, complete with defaults.
+
+    `attempts` counts how often a worker has taken it up. `batch_tokens` is the batch size that memory allowed, in token
+    places, None while the usual one does.
+    """
 
     id: str
     kind: RunKind
@@ -139,6 +166,10 @@ class RunInfo:
     error: str | None
     headline: str | None
     parameters: dict[str, Any] = field(default_factory=dict)
+    priority: Priority = "normal"
+    creator: str = "local"
+    retry: Retry | None = None
+    batch_tokens: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from backend.services.records import (
     EventKind,
     ModelInfo,
     NewRun,
+    Priority,
     Progress,
     PromptSetInfo,
+    Retry,
     RunEvent,
     RunInfo,
     RunKind,
@@ -24,9 +26,21 @@ from backend.services.records import (
 )
 
 MAX_WORDS = 10
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+"""A row keeps its place in here, so that a higher number goes first."""
+MAX_TRIES = 4
+"""Attempts at a run that fails of something that may pass, without a new shard between them."""
+IN_TURN = (RunRow.priority.desc(), RunRow.created, RunRow.id)
+"""The order in which runs are taken up."""
 
 
-def new_row(new: NewRun, model: ModelInfo, prompts: PromptSetInfo, device: str, parameters: dict[str, Any]) -> RunRow:
+class RunLostError(ConflictError):
+    """Another worker has taken the run up since, so this attempt may change nothing any more."""
+
+
+def new_row(
+    new: NewRun, model: ModelInfo, prompts: PromptSetInfo, device: str, parameters: dict[str, Any], creator: str
+) -> RunRow:
     """A queued run, not yet in a session. `device` is the default for a request that names none."""
     now = datetime.now(UTC)
     return RunRow(
@@ -42,6 +56,8 @@ def new_row(new: NewRun, model: ModelInfo, prompts: PromptSetInfo, device: str, 
         second_judge=new.second_judge,
         device=new.device or device,
         parameters=parameters,
+        priority=PRIORITIES.index(new.priority),
+        creator=creator,
         created=now,
     )
 
@@ -94,6 +110,12 @@ def expect(row: RunRow, action: str, *statuses: RunStatus) -> None:
         raise conflict(row, action, " or ".join(statuses))
 
 
+def expect_newest(row: RunRow, attempt: int | None) -> None:
+    """Raise RunLostError unless `attempt` is the run's newest. None is somebody who asks for no attempt."""
+    if attempt is not None and row.attempts != attempt:
+        raise RunLostError(f"attempt {attempt} at run '{row.id}' was overtaken: attempt {row.attempts} goes on with it")
+
+
 def conflict(row: RunRow, action: str, needed: str) -> ConflictError:
     return ConflictError(f"run '{row.id}' is {row.status} and cannot be {action}: it would have to be {needed}")
 
@@ -101,6 +123,7 @@ def conflict(row: RunRow, action: str, needed: str) -> ConflictError:
 def end(session: Session, row: RunRow, status: RunStatus, **data: object) -> None:
     """Give the run its last status and the event of the same name."""
     row.status, row.finished, row.cancel_requested = status, datetime.now(UTC), False
+    row.worker = row.retry_at = row.retry_reason = None
     if status != "done":
         row.eta_seconds = None
     record(session, row, status, **data)  # type: ignore[arg-type]
@@ -151,6 +174,10 @@ def show_run(row: RunRow) -> RunInfo:
         error=row.error,
         headline=row.headline,
         parameters=row.parameters,
+        priority=PRIORITIES[row.priority],
+        creator=row.creator,
+        retry=Retry(row.retries + 1, MAX_TRIES, row.retry_at, row.retry_reason or "") if row.retry_at else None,
+        batch_tokens=row.batch_tokens,
     )
 
 

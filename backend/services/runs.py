@@ -20,13 +20,14 @@ from typing import Any, get_args
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from analysis.errors import ConflictError, InputError
+from analysis.errors import ConflictError, InputError, QuotaError
 from analysis.outcomes.judges import judge_names
 from analysis.prompts import Balance
 from analysis.result import AuditResult
 from backend.access import require
 from backend.db import Database
 from backend.db.tables import ModelRow, RunDocumentRow, RunEventRow, RunResultRow, RunRow
+from backend.services.attempts import PutInPlace, begin, nothing
 from backend.services.audit_log import AuditLog
 from backend.services.models import ORGANISM, Models, filter_by_model
 from backend.services.paging import page_of
@@ -38,6 +39,7 @@ from backend.services.records import (
     ModelInfo,
     NewRun,
     Page,
+    Priority,
     PromptSetInfo,
     RunDocument,
     RunEvent,
@@ -47,9 +49,11 @@ from backend.services.records import (
 )
 from backend.services.run_parameters import Experts, check_parameters, experts_of
 from backend.services.run_rows import (
+    IN_TURN,
     conflict,
     end,
     expect,
+    expect_newest,
     filter_by_words,
     find,
     known_kind,
@@ -83,9 +87,9 @@ class Runs:
         """Queue a run. The same key with the same request gives the run that exists; with another, ConflictError.
 
         Raises NotFoundError for an unknown model or prompt set, InputError for values that no run can have, or that
-        this model or these prompts cannot carry.
+        this model or these prompts cannot carry, QuotaError where whoever asks has as many runs going as one may have.
         """
-        require("runs.write")
+        creator = require("runs.write").name
         _check_request(new, idempotency_key)
         digest = _digest(new)
         known = self._repeated(idempotency_key, digest)
@@ -99,7 +103,8 @@ class Runs:
                 parameters = check_parameters(session, new, model, prompts)
                 if parameters.get("direction") == "stress":
                     parameters |= asker(self._settings)
-                row = new_row(new, model, prompts, self._settings.device, parameters)
+                _check_quota(session, self._settings.runs_per_user, creator)
+                row = new_row(new, model, prompts, self._settings.device, parameters, creator)
                 row.idempotency_key, row.request_sha256 = idempotency_key, digest
                 session.add(row)
                 session.flush()
@@ -169,8 +174,9 @@ class Runs:
             return experts_of(session, find(session, run_id))
 
     def places(self) -> dict[str, int]:
-        """The place of every waiting run in the queue, by its id; 1 is taken up next."""
-        query = select(RunRow.id).where(RunRow.status == "queued").order_by(RunRow.created, RunRow.id)
+        """The place of every waiting run in the queue, by its id; 1 is taken up next. A run that waits for its next
+        attempt has its place too, and is passed over until then."""
+        query = select(RunRow.id).where(RunRow.status == "queued").order_by(*IN_TURN)
         with self._database.read() as session:
             return {run_id: place for place, run_id in enumerate(session.scalars(query), start=1)}
 
@@ -206,41 +212,41 @@ class Runs:
             return show_run(row)
 
     def resume(self, run_id: str) -> RunInfo:
-        """Queue a failed or cancelled run again. It goes on from the shards that it has."""
+        """Queue a failed or cancelled run again. It goes on from the shards that it has. QuotaError as in `create`."""
         require("runs.write")
         with self._database.write() as session:
             row = lock(session, run_id)
             expect(row, "resumed", "failed", "cancelled")
+            _check_quota(session, self._settings.runs_per_user, row.creator)
             row.status, row.error, row.finished, row.cancel_requested = "queued", None, None, False
-            row.eta_seconds = None
+            row.eta_seconds, row.losses, row.retries = None, 0, 0
             record(session, row, "resumed")
             self._audit_log.append_in(session, "runs.resumed", row.id)
             return show_run(row)
 
-    # What follows is the worker's.
+    # What follows is the worker's. `attempt` is the number of its attempt, None where nobody else can have one: once
+    # another worker has taken the run up, everything here raises RunLostError and changes nothing.
 
     def queued(self) -> RunInfos:
-        """Every waiting run, the longest waiting first."""
-        query = select(RunRow).where(RunRow.status == "queued").order_by(RunRow.created, RunRow.id)
+        """Every waiting run, in the order in which they are taken up."""
+        query = select(RunRow).where(RunRow.status == "queued").order_by(*IN_TURN)
         with self._database.read() as session:
             return [show_run(row) for row in session.scalars(query)]
 
     def mark_running(self, run_id: str) -> RunInfo:
-        """The worker has taken the run up: for the first time, after a resume, or after it was killed half way."""
+        """Take this very run up, whoever has it. Workers take what is due instead (`Attempts.take`)."""
         with self._database.write() as session:
             row = lock(session, run_id)
             expect(row, "started", "queued", "running")
-            now = datetime.now(UTC)
-            row.status, row.attempts = "running", row.attempts + 1
-            row.started, row.attempt_started, row.heartbeat = row.started or now, now, now
-            row.fraction_base, row.eta_seconds = row.fraction, None
+            begin(row, None)
             record(session, row, "started", attempt=row.attempts)
             return show_run(row)
 
-    def report_progress(self, run_id: str, stage: str, done: int, total: int) -> bool:
+    def report_progress(self, run_id: str, stage: str, done: int, total: int, attempt: int | None = None) -> bool:
         """Note that `done` of `total` shards of `stage` are there. True means: somebody wants the run to stop."""
         with self._database.write() as session:
             row = lock(session, run_id)
+            expect_newest(row, attempt)
             expect(row, "moved forward", "running")
             now = datetime.now(UTC)
             row.stage, row.done, row.total, row.heartbeat = stage, done, total, now
@@ -250,14 +256,19 @@ class Runs:
             record(session, row, "progress", stage=stage, done=done, total=total, eta_seconds=row.eta_seconds)
             return row.cancel_requested
 
-    def finish(self, run_id: str, result: AuditResult | RunDocument) -> RunInfo:
-        """Store the result and call the run done, both or neither. A repeat after success changes nothing."""
+    def finish(
+        self, run_id: str, result: AuditResult | RunDocument, attempt: int | None = None, put: PutInPlace = nothing
+    ) -> RunInfo:
+        """Store the result and call the run done, both or neither. A repeat after success changes nothing. `put` moves
+        the run's files to their place, which nobody else can do then."""
         with self._database.write() as session:
             row = lock(session, run_id)
+            expect_newest(row, attempt)
             stored = RunResultRow if isinstance(result, AuditResult) else RunDocumentRow
             if row.status == "done" and session.get(stored, run_id) is not None:
                 return show_run(row)
             expect(row, "finished", "running")
+            put()
             if isinstance(result, AuditResult):
                 store_result(session, run_id, result)
             else:
@@ -268,19 +279,21 @@ class Runs:
             end(session, row, "done", headline=row.headline)
             return show_run(row)
 
-    def fail(self, run_id: str, message: str) -> RunInfo:
+    def fail(self, run_id: str, message: str, attempt: int | None = None) -> RunInfo:
         """The run cannot go on. `message` is one line for a person."""
         with self._database.write() as session:
             row = lock(session, run_id)
+            expect_newest(row, attempt)
             expect(row, "failed", "queued", "running")
             row.error = message
             end(session, row, "failed", message=message)
             return show_run(row)
 
-    def mark_cancelled(self, run_id: str) -> RunInfo:
+    def mark_cancelled(self, run_id: str, attempt: int | None = None) -> RunInfo:
         """The worker has stopped, as it was asked to."""
         with self._database.write() as session:
             row = lock(session, run_id)
+            expect_newest(row, attempt)
             if row.status != "cancelled":
                 expect(row, "cancelled", "queued", "running")
                 end(session, row, "cancelled")
@@ -318,14 +331,22 @@ def _not_stored(balance: Balance | None) -> PromptSetInfo:
 
 
 def _digest(new: NewRun) -> str:
-    """What makes two requests the same. An audit without parameters has the digest that it had before they came."""
-    request = {name: value for name, value in asdict(new).items() if name != "parameters" or value}
+    """What makes two requests the same. A request without what came later has the digest that it had before."""
+    request = asdict(new)
+    for name, usual in (("parameters", {}), ("priority", "normal")):
+        if request[name] == usual:
+            del request[name]
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
 def _check_request(new: NewRun, key: str | None) -> None:
     """Raise InputError for a value outside its choices; the command line and the pages are not type-checked callers."""
-    choices = (("kind", new.kind, RunKind), ("preset", new.preset, Depth), ("device", new.device or "auto", Device))
+    choices = (
+        ("kind", new.kind, RunKind),
+        ("preset", new.preset, Depth),
+        ("device", new.device or "auto", Device),
+        ("priority", new.priority, Priority),
+    )
     for field, value, allowed in choices:
         if value not in get_args(allowed):
             expected = ", ".join(get_args(allowed))
@@ -335,6 +356,17 @@ def _check_request(new: NewRun, key: str | None) -> None:
     _check_judges(new)
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise InputError(f"Idempotency-Key has {len(key)} characters: expected 1 to {MAX_KEY}", field="Idempotency-Key")
+
+
+def _check_quota(session: Session, most: int, creator: str) -> None:
+    """Raise QuotaError where one more run would be more than one person may have waiting and running."""
+    going = RunRow.creator == creator, RunRow.status.in_(("queued", "running"))
+    count = session.scalar(select(func.count()).where(*going)) or 0 if most else 0
+    if most and count >= most:
+        raise QuotaError(
+            f"{creator} has {count} runs waiting or running, and at most {most} are allowed at a time: wait until one "
+            "has ended, or cancel one (EXPERTSCOPE_RUNS_PER_USER sets the limit)"
+        )
 
 
 def _check_judges(new: NewRun) -> None:

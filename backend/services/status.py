@@ -34,7 +34,7 @@ MAX_DEPTH = 3
 """runs/ID/shards/FILE."""
 SHOWN_RUNS = 50
 LOW_DISK = 1_000_000_000
-PACKAGES = ("expertscope", "torch", "transformers", "peft", "fastapi", "dash", "sqlalchemy", "dbos", "weasyprint")
+PACKAGES = ("expertscope", "torch", "transformers", "peft", "fastapi", "dash", "sqlalchemy", "weasyprint")
 HIDDEN = "set, not shown"
 _SECRET_NAME = re.compile(r"secret|token|password|_key$")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+@")
@@ -57,7 +57,6 @@ class Storage:
     data_dir: str
     database: str
     database_bytes: int | None
-    jobs_bytes: int
     runs_bytes: int
     runs_complete: bool
     free_bytes: int | None
@@ -80,11 +79,13 @@ class SettingInForce:
 
 @dataclass(frozen=True)
 class StatusReport:
-    """Everything that whoever runs the installation asks first. `problems` are sentences, empty when all is well."""
+    """Everything that whoever runs the installation asks first. `problems` are sentences, empty when all is well.
+    `worker` is the one heard last, `workers` are all that were heard lately."""
 
     time: datetime
     problems: list[str]
     worker: WorkerInfo | None
+    workers: list[WorkerInfo]
     queue: Queue
     storage: Storage
     settings: list[SettingInForce]
@@ -112,6 +113,7 @@ class Status:
             time=datetime.now(UTC),
             problems=_problems(worker, storage),
             worker=worker,
+            workers=self._workers.list(),
             queue=queue,
             storage=storage,
             settings=settings_in_force(self._settings),
@@ -135,7 +137,6 @@ class Status:
             data_dir=str(folder),
             database=make_url(self._settings.database).render_as_string(hide_password=True),
             database_bytes=self._database_size(),
-            jobs_bytes=_file_size(self._settings.jobs_database),
             runs_bytes=used,
             runs_complete=complete,
             free_bytes=_free(folder),

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,44 @@ def test_an_interruption_after_every_shard_changes_nothing(
     assert interruptions >= 10
     assert lasting(resumed.report) == report
     assert report["flagged"]["experts"], "a path that goes through every stage"
+
+
+class MemoryRunsOut(FolderShards):
+    """A folder whose owner finds no memory for its fourth shard."""
+
+    def once(self, key: str, compute: Callable[[], Shard]) -> Shard:
+        if len(list(self.folder.glob("*.safetensors"))) == 3:
+            raise MemoryError
+        return super().once(key, compute)
+
+
+def test_smaller_batches_from_the_fourth_shard_on_change_nothing_but_roundings(
+    planted: LoadedModel, prompts: PromptSet, report: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(MemoryError):
+        run_audit(planted, prompts, SMALL, shards=MemoryRunsOut(tmp_path))
+    smaller = replace(SMALL, batch_tokens=256)
+    found = lasting(run_audit(planted, prompts, smaller, shards=FolderShards(tmp_path)).report)
+    assert (found["settings"].pop("batch_tokens"), found["certificate"].pop("forwards")) != (8_192, None)
+    expected = json.loads(json.dumps(report))
+    del expected["settings"]["batch_tokens"], expected["certificate"]["forwards"]
+    assert dict(floats(found)) == pytest.approx(dict(floats(expected)), abs=1e-4)
+    assert without_floats(found) == without_floats(expected)
+
+
+def floats(value: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    """Every floating-point number of a document, by its place."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield from floats(part, f"{place}/{key}")
+    if isinstance(value, float):
+        yield place, value
+
+
+def without_floats(value: Any) -> Any:
+    """The document with a word in the place of each floating-point number."""
+    if isinstance(value, dict):
+        return {key: without_floats(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [without_floats(part) for part in value]
+    return "a number" if isinstance(value, float) else value

@@ -37,7 +37,7 @@ class Server:
         """The process id that the worker has written into the database."""
         database = sqlite3.connect(self.data / "expertscope.db")
         try:
-            row = database.execute("select pid from workers").fetchone()
+            row = database.execute("select pid from workers order by seen desc").fetchone()
         finally:
             database.close()
         return row and row[0]

@@ -24,7 +24,6 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
 def test_databases_lie_in_the_data_folder_unless_said_otherwise(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     assert settings.database == f"sqlite:///{tmp_path / 'expertscope.db'}"
-    assert settings.jobs_database == tmp_path / "jobs.db"
     assert Settings(database_url="postgresql+psycopg://db/x").database == "postgresql+psycopg://db/x"
 
 

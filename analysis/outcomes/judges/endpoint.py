@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from analysis.errors import InputError, JudgeError
+from analysis.errors import InputError, JudgeError, JudgeSilentError
 from analysis.outcomes.judges.degeneration import degeneration
 from analysis.outcomes.judges.judgement import Item, Judgement, Label
 from analysis.outcomes.judges.rules_file import rules_judge
@@ -86,7 +86,8 @@ class Endpoint:
 class EndpointJudge:
     """Asks at temperature 0. A reply that is not one of the words, or the judge's own refusal, is `unjudged`.
 
-    Raises JudgeError when the server cannot be reached or keeps failing: a run without its judge has no outcome.
+    Raises JudgeSilentError when the server cannot be reached or keeps failing, JudgeError when it refuses: a run
+    without its judge has no outcome.
     """
 
     name: str
@@ -135,13 +136,14 @@ class EndpointJudge:
                 status, content, headers = _post(client, self.endpoint.address, body)
             except httpx.TransportError as fault:
                 if last:
-                    raise self._failed(f"cannot be reached ({type(fault).__name__})", attempt) from None
+                    why = f"cannot be reached ({type(fault).__name__})"
+                    raise self._failed(why, attempt, JudgeSilentError) from None
                 self._wait(attempt, None)
                 continue
             if status == 200:
                 return self._content(content)
             if status not in _RETRIED or last:
-                raise self._failed(_meaning(status), attempt)
+                raise self._failed(_meaning(status), attempt, JudgeSilentError if status in _RETRIED else JudgeError)
             self._wait(attempt, headers.get("retry-after"))
         raise AssertionError("unreachable")
 
@@ -152,10 +154,10 @@ class EndpointJudge:
             wait = max(wait, float(asked))
         self.pause(min(wait, MAX_WAIT_SECONDS))
 
-    def _failed(self, why: str, attempt: int) -> JudgeError:
+    def _failed(self, why: str, attempt: int, kind: type[JudgeError] = JudgeError) -> JudgeError:
         tries = "" if attempt == 0 else f" after {attempt + 1} attempts"
         host = urlsplit(self.endpoint.url).netloc
-        return JudgeError(f"judge '{self.name}' at {host} {why}{tries}", field="judge")
+        return kind(f"judge '{self.name}' at {host} {why}{tries}", field="judge")
 
     def _content(self, content: bytes) -> str:
         try:

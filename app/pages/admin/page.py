@@ -57,8 +57,17 @@ def _now(found: StatusReport) -> list[Component]:
 
 
 def _health(found: StatusReport) -> Component:
-    facts: list[tuple[str, Any]] = [("Database", [icon("check"), " answers"]), *_worker(found.worker)]
+    facts: list[tuple[str, Any]] = [("Database", [icon("check"), " answers"]), *_workers(found)]
     return html.Section([html.H2("Health"), facts_list(facts)], className="stack-2")
+
+
+def _workers(found: StatusReport) -> list[tuple[str, Any]]:
+    """The worker heard last, and how many there are where there are several."""
+    facts = _worker(found.worker)
+    if len(found.workers) > 1:
+        pids = ", ".join(str(worker.pid) for worker in found.workers)
+        facts.append(("Workers", f"{len(found.workers)} alive, processes {pids}"))
+    return facts
 
 
 def _worker(worker: WorkerInfo | None) -> list[tuple[str, Any]]:

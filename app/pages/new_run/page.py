@@ -35,6 +35,7 @@ from backend.services import (
 
 CHOICES = 200
 PRESETS = ("quick", "standard", "full")
+PRIORITIES = ("low", "normal", "high")
 FORM = ("model", "prompts", "preset", "seed", "kind", "experts", *new_run_kind.FIELDS)
 HALF = 50
 LONG = 3_600
@@ -241,6 +242,14 @@ def _depth_block(preset: str | None, visit: Visit, judges: list[JudgeInfo]) -> C
                         w=140,
                     ),
                     dmc.Select(
+                        id="new-priority",
+                        label="Priority",
+                        value="normal",
+                        allowDeselect=False,
+                        w=140,
+                        data=[{"value": name, "label": name.capitalize()} for name in PRIORITIES],
+                    ),
+                    dmc.Select(
                         id="new-judge",
                         label=html.Span(["Judge ", info("judge")]),
                         value="rules",
@@ -407,7 +416,7 @@ def _refusals(services: Services, form: dict[str, Any], ask: Ask) -> list[str]:
 def _register_start(bind: Binder) -> None:
     """Store the dropped file, if there is one, queue the run and go to it."""
     services = bind.services
-    fields = (*FORM, "second", "judge")
+    fields = (*FORM, "second", "judge", "priority")
 
     @bind.on(
         output=[
@@ -474,5 +483,6 @@ def _request(form: dict[str, Any]) -> NewRun:
         preset=form["preset"],
         seed=form["seed"],
         judge=form["judge"],
+        priority=form.get("priority") or "normal",
         second_judge=(form["second"] or None) if kind == "audit" else None,
     )

@@ -1,8 +1,10 @@
 """What every page of a run has around it: breadcrumbs, actions, tabs; and what a run shows before it has a result."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -175,6 +177,7 @@ def progress(services: Services, run: RunInfo) -> list[Component]:
     return [
         html.H1(_stage(services, run)),
         html.P(_asked(run), className="lead"),
+        *_troubles(run),
         _bar(run),
         _stages(run),
         html.Div(
@@ -190,9 +193,22 @@ def progress(services: Services, run: RunInfo) -> list[Component]:
 
 
 def _stage(services: Services, run: RunInfo) -> str:
+    if run.retry:
+        return "Waiting to try again"
     if run.status == "queued":
         return "Waiting for the worker" if services.workers.alive() else "Waiting: no worker is running"
     return wording.stage(run.kind, run.progress.stage) if run.progress else "Starting"
+
+
+def _troubles(run: RunInfo) -> list[Component]:
+    """What the run waits for, and what it had to give up."""
+    lines = []
+    if run.retry:
+        left = max(0, math.ceil((run.retry.at - datetime.now(UTC)).total_seconds()))
+        lines.append(f"Waiting {left} s, attempt {run.retry.attempt} of {run.retry.of}, because {run.retry.reason}.")
+    if run.batch_tokens:
+        lines.append(f"Memory ran out: at most {formats.count(run.batch_tokens)} tokens go through the model at once.")
+    return [html.P([icon("warn"), " ", line], className="dim", role="status") for line in lines]
 
 
 def _asked(run: RunInfo) -> str:

@@ -193,7 +193,7 @@ def _live(run: RunInfo, place: int | None, alive: bool) -> Component:
 def live_cell(run: RunInfo, place: int | None, alive: bool) -> list[Component]:
     """How far a run is: its place in the queue, or its stage, a bar and the time that is left."""
     if run.status == "queued":
-        return [html.Span(waiting(place, alive), className="dim")]
+        return [html.Span(_why_waiting(run, place, alive), className="dim")]
     known = run.progress
     if known is None:
         return [html.Span("Starting", className="dim")]
@@ -207,6 +207,16 @@ def live_cell(run: RunInfo, place: int | None, alive: bool) -> list[Component]:
         ),
         html.Span(left, className="dim small num"),
     ]
+
+
+def _why_waiting(run: RunInfo, place: int | None, alive: bool) -> str:
+    """Its place, a priority that is not the usual one, and the attempt that it waits for."""
+    words = [waiting(place, alive)]
+    if run.priority != "normal":
+        words.append(f"{run.priority} priority")
+    if run.retry:
+        words.append(f"attempt {run.retry.attempt} of {run.retry.of} after a pause")
+    return ", ".join(words)
 
 
 def waiting(place: int | None, alive: bool) -> str:

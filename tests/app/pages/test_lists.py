@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from app import formats
 from backend.services import ModelInfo, PromptSetInfo, RunInfo, Services
 
 Show = Callable[..., str]
@@ -50,6 +51,21 @@ def test_a_running_run_shows_its_stage_and_what_is_left(show: Show, services: Se
     poll = re.search(r'\{[^{}]*"id": "run-poll"[^{}]*\}', page)
     assert poll is not None
     assert '"disabled": false' in poll[0]
+
+
+def test_a_run_that_waits_for_its_next_attempt_says_why_and_how_long(
+    show: Show, services: Services, queued: RunInfo
+) -> None:
+    services.workers.beat("w", 1)
+    run = services.attempts.take("w")
+    assert run is not None
+    services.attempts.shrink(run.id, run.attempts, 4_096, "the GPU ran out of memory")
+    services.attempts.postpone(run.id, run.attempts, "the database did not answer")
+    page = show(f"/ui/runs/{queued.id}")
+    assert "Waiting to try again" in page
+    assert re.search(r"Waiting (9|10) s, attempt 2 of 4, because the database did not answer\.", page)
+    assert f"Memory ran out: at most {formats.count(4096)} tokens go through the model at once." in page
+    assert "attempt 2 of 4 after a pause" in show("/ui/runs")
 
 
 def test_a_failed_run_says_why_and_can_go_on(show: Show, services: Services, queued: RunInfo) -> None:

@@ -26,6 +26,16 @@ def test_waiting_runs_have_their_place(show: Show, services: Services, queued: R
     assert "2nd in the queue" in page
 
 
+def test_the_queue_shows_its_order(
+    show: Show, services: Services, model: ModelInfo, prompt_set: PromptSetInfo, queued: RunInfo
+) -> None:
+    services.workers.beat("worker", 1)
+    services.runs.create(NewRun(model.id, prompt_set.id, priority="high"))
+    page = show("/ui/runs")
+    assert "Next in the queue, high priority" in page
+    assert "2nd in the queue" in page
+
+
 @pytest.mark.parametrize(
     ("place", "alive", "text"),
     [(1, True, "Next in the queue"), (3, True, "3rd in the queue"), (1, False, "Waiting: no worker is running")],

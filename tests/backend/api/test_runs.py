@@ -3,8 +3,10 @@
 import pytest
 from starlette.testclient import TestClient
 
-from backend.services import NewRun, RunInfo, Services
-from tests.backend.factories import audited
+from backend.main import create_app
+from backend.services import NewRun, RunInfo, Services, open_services
+from backend.settings import Settings
+from tests.backend.factories import BASE_URL, audited
 
 URL = "/api/v1/runs"
 
@@ -21,6 +23,25 @@ def test_a_run_is_accepted_and_can_be_found(client: TestClient, new_run: NewRun)
     assert (created["status"], created["seed"], created["model"]["id"]) == ("queued", 3, new_run.model)
     assert client.get(f"{URL}/{created['id']}").json() == created
     assert client.get(URL).json() == {"items": [created], "count": 1, "next": None}
+
+
+def test_a_run_has_a_priority(client: TestClient, new_run: NewRun) -> None:
+    usual = client.post(URL, json=body(new_run)).json()
+    urgent = client.post(URL, json=body(new_run, priority="high")).json()
+    assert (usual["priority"], urgent["priority"]) == ("normal", "high")
+    assert [run["id"] for run in client.get("/api/v1/status").json()["queue"]["waiting"]] == [urgent["id"], usual["id"]]
+    assert client.post(URL, json=body(new_run, priority="urgent")).status_code == 422
+
+
+def test_one_run_too_many_is_refused_with_429(settings: Settings, new_run: NewRun) -> None:
+    bounded = settings.model_copy(update={"runs_per_user": 1})
+    services = open_services(bounded)
+    with TestClient(create_app(bounded, services), base_url=BASE_URL) as client:
+        assert client.post(URL, json=body(new_run)).status_code == 202
+        refused = client.post(URL, json=body(new_run))
+    services.close()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "quota_exceeded")
+    assert "at most 1 are allowed at a time" in refused.json()["error"]["message"]
 
 
 def test_an_idempotency_key_makes_a_repeat_harmless(client: TestClient, new_run: NewRun) -> None:

@@ -50,7 +50,12 @@ def test_a_question_is_held_against_the_runs_that_there_are(services: Services, 
     lines = (organism_path("planted") / "prompts.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     few = services.prompt_sets.create("".join(lines[: PROMPTS + 1]).encode(), "few.csv").id
     run = services.runs.create(NewRun(ORGANISM, few, "detect", "quick", parameters={"detector": "router_logits"}))
-    assert RunJob(services).perform(run.id, FolderShards(services.settings.run_dir(run.id) / "shards")) == "done"
+    assert (
+        RunJob(services).perform(
+            services.runs.mark_running(run.id), FolderShards(services.settings.run_dir(run.id) / "shards")
+        )
+        == "done"
+    )
     asked = services.playground.read(answer(services, questions, ask(services)).id)
     assert asked.answer is not None
     (verdict,) = asked.answer.detectors

@@ -49,7 +49,7 @@ def valid(document: dict[str, Any], repository: Path, name: str) -> dict[str, An
 
 def perform(services: Services, run: RunInfo, shards: Any = None) -> RunInfo:
     store = shards or FolderShards(services.settings.run_dir(run.id) / "shards")
-    assert RunJob(services).perform(run.id, store) == services.runs.get(run.id).status
+    assert RunJob(services).perform(services.runs.mark_running(run.id), store) == services.runs.get(run.id).status
     return services.runs.get(run.id)
 
 

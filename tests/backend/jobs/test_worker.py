@@ -171,15 +171,18 @@ def test_a_run_that_fails_says_why_in_one_line_and_the_worker_takes_the_next(
     assert status(services, good) == "done"
 
 
-def test_a_data_folder_has_one_worker(settings: Settings, services: Services) -> None:
-    with worker(settings) as first:
-        first.wait_until(services.workers.alive, "the worker is heard")
-        with worker(settings) as second:
-            assert second.popen.wait(120) == 1
-        assert second.lines == [
-            "error: another worker has this data folder: stop it, or choose another --data\n",
-        ]
-        assert first.popen.poll() is None
+def test_two_workers_share_a_data_folder_and_one_goes_on_where_the_other_was_killed(
+    settings: Settings, services: Services, queued: RunInfo
+) -> None:
+    with worker(settings) as first, worker(settings) as second:
+        first.wait_until(lambda: len(shard_times(settings, queued)) >= 2, "two shards are there")
+        owner, heir = (first, second) if any("run taken up" in line for line in first.lines) else (second, first)
+        owner.end(signal.SIGKILL)
+        heir.wait_until(lambda: status(services, queued) != "running", "the run has ended")
+        assert heir.end(signal.SIGTERM) == 0
+    assert (status(services, queued), services.runs.get(queued.id).attempts) == ("done", 2)
+    assert [path for path in (settings.data_dir / "workers").iterdir() if path.suffix != ".lock"] == []
+    assert services.workers.list() == []
 
 
 def test_a_worker_that_ends_by_itself_says_nothing_of_the_pipe_it_watches() -> None:
