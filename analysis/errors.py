@@ -12,6 +12,7 @@ JSON envelope, and a page shows it beside the field that caused it.
     ├── ForbiddenError             what nobody here has been allowed to do
     ├── NotReadyError              a part of the installation that does not answer
     ├── NotInstalledError          a part of the system that this needs and that is missing
+    ├── DamagedError               something stored that is not what was written
     ├── ModelError                 a model that cannot be inspected
     │   ├── NotMixtureOfExpertsError
     │   ├── UnsupportedArchitectureError
@@ -95,6 +96,10 @@ class NotReadyError(ExpertScopeError):
 
 class NotInstalledError(ExpertScopeError):
     code, status = "not_installed", 501
+
+
+class DamagedError(ExpertScopeError):
+    code = "damaged"
 
 
 class ModelError(ExpertScopeError):

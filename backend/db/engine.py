@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 from analysis.errors import InputError
 
 BUSY_TIMEOUT_MS = 30_000
+APPLICATION_ID = 0x45585053
+"""What says in an SQLite file that it is ours ("EXPS")."""
 
 
 class Database:
@@ -36,6 +38,13 @@ class Database:
         """A session committed at the end of the block, or rolled back when the block raises."""
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def truncate_journal(self) -> None:
+        """Empty SQLite's write-ahead log, which still holds pages from before they were deleted. What somebody is
+        reading stays until the next time."""
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                connection.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     def ping(self) -> None:
         """Raise SQLAlchemyError when the database does not answer."""
@@ -68,7 +77,9 @@ def open_engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own; _begin_sqlite does
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+    # secure_delete: what is deleted, such as a question of the playground, is overwritten and not merely unlinked.
+    pragmas = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}")
+    for pragma in (*pragmas, "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from analysis.errors import ConflictError, ExpertScopeError
-from backend.db.engine import Database
+from backend.db.engine import APPLICATION_ID, Database
 
 _ADVISORY_LOCK = 4_977_310
 
@@ -23,6 +24,8 @@ def migrate(database: Database) -> None:
     try:
         with writer.begin() as connection:
             _wait_for_turn(connection)
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
             command.upgrade(configuration(connection), "head")
     except CommandError as fault:
         raise ConflictError(
@@ -35,9 +38,19 @@ def migrate(database: Database) -> None:
 
 def configuration(connection: Connection) -> Config:
     """Alembic's configuration for an open connection; there is no ini file, so an installed package can migrate too."""
+    config = _config()
+    config.attributes["connection"] = connection
+    return config
+
+
+def known_revisions() -> list[str]:
+    """Every schema that this version can bring to the newest, which is the first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
     return config
 
 
