@@ -15,6 +15,7 @@ from analysis.errors import ExpertScopeError
 from backend.commands import (
     adapters,
     audit,
+    backup,
     compare,
     conformance,
     detect,
@@ -24,6 +25,7 @@ from backend.commands import (
     organism,
     prompts,
     routing,
+    runs,
     serve,
     trace,
     tune,
@@ -51,6 +53,10 @@ app.command()(judge.judge)
 app.command()(compare.compare)
 app.command()(compare.gate)
 app.command()(conformance.conformance)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(backup.check)
+app.add_typer(runs.app, name="runs")
 app.add_typer(routing.app, name="routing")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(models.app, name="models")

@@ -37,6 +37,7 @@ def serve(host: HostOption = None, port: PortOption = None, data: DataOption = N
     """Start API, pages and worker; prints the address."""
     settings = settings_for(data, host=host, port=port)
     settings.check_exposure()
+    _check(settings)
     listener = listen(settings)
     say("starting ExpertScope …")
     from backend import logs
@@ -67,6 +68,8 @@ def worker(
     from backend.jobs.lock import only_worker
 
     with only_worker(settings):
+        if not attached:  # the server has looked already
+            _check(settings)
         from backend.jobs import worker as process
 
         stop = threading.Event()
@@ -74,6 +77,13 @@ def worker(
         if attached:
             process.die_with_parent()
         process.run_worker(settings, stop)
+
+
+def _check(settings: "Settings") -> None:
+    """Refuse a database that is damaged or of a newer version, before anything is written to it."""
+    from backend.services import check_database
+
+    check_database(settings.database)
 
 
 def listen(settings: "Settings") -> socket.socket:

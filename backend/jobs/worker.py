@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 WORKER_ID = "worker"
 POLL_SECONDS = 0.5
 BEAT_SECONDS = 5.0
+SWEEP_SECONDS = 3_600.0
 
 
 def run_worker(settings: Settings, stop: threading.Event) -> None:
@@ -63,6 +64,7 @@ class Worker:
         self._jobs = jobs
         self._questions = questions
         self._next_beat = 0.0
+        self._next_sweep = 0.0
 
     def work(self, stop: threading.Event) -> None:
         self._services.workers.beat(WORKER_ID, os.getpid(), describe_machine())
@@ -71,6 +73,7 @@ class Worker:
             _survive(lambda: fill_empty_database(self._services), "the empty database could not be filled")
         while not stop.wait(POLL_SECONDS):
             _survive(self._tick, "the worker could not look for runs")
+            _survive(self._sweep, "the data folder could not be swept")
 
     def _tick(self) -> None:
         if time.monotonic() >= self._next_beat:
@@ -83,6 +86,15 @@ class Worker:
     def _beat(self) -> None:
         self._services.workers.beat(WORKER_ID, os.getpid())
         self._next_beat = time.monotonic() + BEAT_SECONDS
+
+    def _sweep(self) -> None:
+        """Once at the start and every hour: what belongs to nothing goes, and what was kept long enough."""
+        if time.monotonic() < self._next_sweep:
+            return
+        self._next_sweep = time.monotonic() + SWEEP_SECONDS
+        count = self._services.storage.sweep()
+        if count:
+            log.info("data folder swept", deleted=count)
 
     def _take_up(self) -> None:
         """Start one run: one that was left half way and has no workflow any more, else the longest waiting."""
@@ -102,7 +114,7 @@ def _survive(action: Callable[[], None], complaint: str) -> None:
         action()
     except ExpertScopeError as error:
         log.warning(complaint, reason=error.message)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, OSError):
         log.exception(complaint)
 
 

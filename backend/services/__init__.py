@@ -27,7 +27,7 @@ from analysis.routing.coactivation import Partner
 from analysis.routing.token_trace import NO_EXPERT, Routed, TokenTrace
 from analysis.routing.vocabulary import TokenUse
 from analysis.statistics import RankAgreement
-from backend.db import Database, migrate
+from backend.db import Database, check_database, migrate
 from backend.reports import Pdf, Summary, follows, routing_finding, spreadsheet_text
 from backend.services.adapters import Adapters
 from backend.services.answer_changes import AnswerChange, AnswerChanges, ChangeFilter
@@ -39,6 +39,7 @@ from backend.services.estimates import Ask, Cost, Doubt, Estimate, Estimates, es
 from backend.services.expert_table import ExpertTable
 from backend.services.experts_page import ExpertsPage, Filters, Order
 from backend.services.heatmap_views import Order as ExpertOrder
+from backend.services.integrity import StoredFault
 from backend.services.judges import Judges
 from backend.services.leading_experts import LeadingExpert
 from backend.services.models import Models
@@ -82,6 +83,7 @@ from backend.services.resolution import Resolution, resolution
 from backend.services.results import Results
 from backend.services.runs import Runs
 from backend.services.status import Status, StatusReport
+from backend.services.storage import Storage
 from backend.services.stress import Permits
 from backend.services.token_texts import hidden_parts, readable_texts
 from backend.services.token_views import TokenView, expert_choices, expert_view, mass_view, partner, stand_ins
@@ -108,6 +110,7 @@ class Services:
     playground: Playground
     estimates: Estimates
     status: Status
+    storage: Storage
     settings: Settings
     database: Database
 
@@ -153,6 +156,7 @@ def open_services(settings: Settings) -> Services:
         playground=Playground(database, settings, models, workers, references),
         estimates=Estimates(database, settings, models, prompt_sets, runs, workers),
         status=Status(database, settings, runs, workers),
+        storage=Storage(database, settings, results, documents, audit_log),
         settings=settings,
         database=database,
     )
@@ -246,6 +250,8 @@ __all__ = [
     "Settings",
     "Status",
     "StatusReport",
+    "Storage",
+    "StoredFault",
     "Summary",
     "Taken",
     "TokenTrace",
@@ -264,6 +270,7 @@ __all__ = [
     "WindowUse",
     "WorkerInfo",
     "Workers",
+    "check_database",
     "estimate_balance",
     "expert_choices",
     "expert_view",
