@@ -31,6 +31,7 @@ from backend.db import Database, check_database, migrate
 from backend.reports import Pdf, Summary, follows, routing_finding, spreadsheet_text
 from backend.services.adapters import Adapters
 from backend.services.answer_changes import AnswerChange, AnswerChanges, ChangeFilter
+from backend.services.archives import Archives
 from backend.services.audit_log import AuditEntry, AuditLog
 from backend.services.comparisons import Comparisons
 from backend.services.content import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Content
@@ -111,6 +112,7 @@ class Services:
     estimates: Estimates
     status: Status
     storage: Storage
+    archives: Archives
     settings: Settings
     database: Database
 
@@ -157,6 +159,7 @@ def open_services(settings: Settings) -> Services:
         estimates=Estimates(database, settings, models, prompt_sets, runs, workers),
         status=Status(database, settings, runs, workers),
         storage=Storage(database, settings, results, documents, audit_log),
+        archives=Archives(database, settings, models, documents, audit_log),
         settings=settings,
         database=database,
     )
@@ -171,6 +174,7 @@ __all__ = [
     "Answer",
     "AnswerChange",
     "AnswerChanges",
+    "Archives",
     "Ask",
     "Asked",
     "AuditEntry",
