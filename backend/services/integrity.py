@@ -6,7 +6,7 @@ more than an hour and belongs to no run that goes on.
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -152,7 +152,7 @@ class Integrity:
         query = select(PlaygroundQuestionRow.id, PlaygroundQuestionRow.result)
         with self._database.read() as session:
             for question_id, blob in session.execute(query.where(PlaygroundQuestionRow.result.is_not(None))):
-                found = _fault_of(PlaygroundAnswer.from_bytes, blob)
+                found = _fault_of(PlaygroundAnswer.from_bytes, blob or b"")
                 if found:
                     yield StoredFault("result", f"question {question_id}", found)
 
@@ -212,7 +212,7 @@ def _layer_reader(layer: int) -> Reader:
     return lambda blob: LayerCounts.from_bytes(blob, layer)
 
 
-def _unreadable(run_id: str, parts: dict[str, tuple[Reader, bytes] | None]) -> Iterator[StoredFault]:
+def _unreadable(run_id: str, parts: Mapping[str, tuple[Reader, bytes] | None]) -> Iterator[StoredFault]:
     for name, part in parts.items():
         place = f"run {run_id}, {name}"
         if part is None:
@@ -241,4 +241,4 @@ def _untouched(path: Path, age: float) -> bool:
         newest = max(one.lstat().st_mtime for one in (path, *(path.rglob("*") if path.is_dir() else ())))
     except OSError:
         return False
-    return time.time() - newest >= age
+    return bool(time.time() - newest >= age)

@@ -1,6 +1,7 @@
 """The files that a run left beside its document: written down when it ends, verified whenever one is read."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import delete
@@ -21,10 +22,16 @@ def files_folder(settings: Settings, run_id: str) -> Path:
 def sha256_of(path: Path) -> str:
     """Digest of a file's bytes. Raises OSError."""
     digest = hashlib.sha256()
+    for block in pieces_of(path):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def pieces_of(path: Path) -> Iterator[bytes]:
+    """A file's bytes, some at a time."""
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+            yield block
 
 
 def record_files(session: Session, settings: Settings, run_id: str) -> None:

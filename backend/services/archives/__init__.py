@@ -1,4 +1,4 @@
-"""A finished run as one file, and back: result, answers, tokens, prompts and model description, each with its digest."""
+"""A finished run as one file, and back: result, answers, tokens, prompts and model, each with its digest."""
 
 from backend.services.archives.archives import Archives
 

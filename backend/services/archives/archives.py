@@ -1,6 +1,7 @@
 """Writes and reads archives of runs: the service that routes, pages and the command line call."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from analysis.errors import ConflictError, ExpertScopeError, ForbiddenError, InputError
 from backend.db import Database, known_revisions
-from backend.db.tables import ModelRow, PromptRow, PromptSetRow, RunRow
+from backend.db.tables import ID_LENGTH, ModelRow, PromptRow, PromptSetRow, RunRow
 from backend.services.archives.content import FILES, ArchivedRun, document_name, pack_run, revision_of
 from backend.services.archives.packing import Packer, Unpacker
 from backend.services.audit_log import AuditLog
@@ -23,10 +24,11 @@ from backend.services.ids import new_id
 from backend.services.models import Models
 from backend.services.records import RunInfo
 from backend.services.results import not_ready
-from backend.services.run_files import files_folder, record_files
+from backend.services.run_files import files_folder, pieces_of, record_files
 from backend.services.run_rows import find, show_run
 from backend.settings import Settings
 
+_ID = re.compile(f"[0-9a-z]{{1,{ID_LENGTH}}}")
 FOREIGN = "imported:"
 """Before the name of a model whose folder is on another machine: its runs are shown, and nothing loads it."""
 
@@ -103,27 +105,32 @@ class Archives:
         return run
 
     def _pack(self, run_id: str, target: IO[bytes]) -> None:
-        packer = Packer(target)
-        with self._database.read() as session:
-            run = find(session, run_id)
-            if run.status != "done":
-                raise not_ready(run)
-            kind = run.kind
-            pack_run(session, run, packer)
-            revision = revision_of(session)
-        for name in LEFT.get(kind, ()):
-            if self._documents.has_file(run_id, name):
-                path = self._documents.file(run_id, name)
-                with path.open("rb") as file:
-                    packer.add(f"{FILES}/{name}", iter(lambda: file.read(1 << 20), b""))
-        packer.close(revision, document_name(kind))
+        with Packer(target) as packer:
+            with self._database.read() as session:
+                run = find(session, run_id)
+                if run.status != "done":
+                    raise not_ready(run)
+                kind = run.kind
+                pack_run(session, run, packer)
+                revision = revision_of(session)
+            for name in LEFT.get(kind, ()):
+                if self._documents.has_file(run_id, name):
+                    packer.add(f"{FILES}/{name}", pieces_of(self._documents.file(run_id, name)))
+            packer.finish(revision, document_name(kind))
 
     def _free_id(self, run_id: str) -> str:
-        """The archive's own id where it is one, and free in the database and on disk."""
+        """The archive's own id where it is one, and free in the database and on disk. Its folder is there afterwards,
+        so that nobody else takes the id meanwhile."""
         with self._database.read() as session:
             taken = session.get(RunRow, run_id) is not None
-        plain = run_id.isascii() and run_id.isalnum() and run_id == run_id.lower()
-        return run_id if plain and not taken and not self._settings.run_dir(run_id).exists() else new_id()
+        free = _ID.fullmatch(run_id) is not None and not taken
+        for one in (*([run_id] if free else []), new_id()):
+            try:
+                self._settings.run_dir(one).mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return one
+        raise ConflictError("no id is free for this run: import it again")
 
     def _store(self, found: ArchivedRun, run_id: str) -> RunInfo:
         self._write_files(found, run_id)
@@ -152,7 +159,7 @@ class Archives:
         folder = files_folder(self._settings, run_id)
         for path in folder.glob("*") if folder.is_dir() else ():
             path.unlink(missing_ok=True)
-        for empty in (folder, folder.parent):
+        for empty in (folder, self._settings.run_dir(run_id)):
             if empty.is_dir() and not any(empty.iterdir()):
                 empty.rmdir()
 

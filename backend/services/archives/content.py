@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
 from analysis.errors import ExpertScopeError, InputError
@@ -42,12 +42,8 @@ from backend.services.stored_result import EXPERTS, report_json, unpack_report
 
 RUN, MODEL, SET, PROMPTS, EVENTS = "run.json", "model.json", "set.json", "prompts.json", "events.json"
 CERTIFICATE, SCORES, OUTCOMES, TRACED = "certificate.json", "scores.json", "outcomes.json", "tokens.json"
-REPORT, EXPERT_ROWS, ROUTING, COUNTS = (
-    "result/report.zst",
-    "result/experts.zst",
-    "result/routing.zst",
-    "result/counts.zst",
-)
+REPORT, EXPERT_ROWS = "result/report.zst", "result/experts.zst"
+ROUTING, COUNTS = "result/routing.zst", "result/counts.zst"
 DOCUMENT = "result/document.zst"
 LAYERS, TOKENS, FILES = "layers", "tokens", "files"
 OF_HERE = ("idempotency_key", "worker")
@@ -99,7 +95,7 @@ def _pack_audit(session: Session, run: RunRow, packer: Packer) -> None:
 
 
 def _many(session: Session, table: type[Base], where: Any, *without: str) -> bytes:
-    rows = session.scalars(select(table).where(where).order_by(*table.__table__.primary_key.columns))
+    rows = session.scalars(select(table).where(where).order_by(*inspect(table).primary_key))
     return to_json([values_of(row, without) for row in rows])
 
 

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import IO, Literal
+from typing import IO, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -50,11 +50,17 @@ class Manifest(BaseModel):
 
 
 class Packer:
-    """Writes one archive. `close` adds the manifest."""
+    """Writes one archive, for one block; `finish` adds the manifest."""
 
     def __init__(self, target: IO[bytes]) -> None:
         self._zip = zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED)
         self._files: list[File] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
 
     def add(self, name: str, pieces: Iterable[bytes]) -> None:
         """What is compressed already is stored as it is."""
@@ -68,10 +74,9 @@ class Packer:
                 size += len(piece)
         self._files.append(File(name=name, size=size, sha256=digest.hexdigest()))
 
-    def close(self, revision: str, document: str) -> None:
+    def finish(self, revision: str, document: str) -> None:
         manifest = Manifest(revision=revision, document=document, files=tuple(self._files))
         self._zip.writestr(MANIFEST, manifest.model_dump_json(indent=1))
-        self._zip.close()
 
 
 class Unpacker:

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from sqlalchemy import JSON, String, inspect
 from sqlalchemy.orm import Mapper
 
 from analysis.errors import InputError
-from backend.db.tables import Base
+from backend.db.tables import Base, UtcDateTime
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -25,13 +25,15 @@ def to_json(value: object) -> bytes:
 
 
 def one_from_json(table: type[Base], data: bytes, place: str, without: Collection[str] = ()) -> dict[str, Any]:
-    """The values of one row. Raises InputError, which names `place` and the field, for any that the table cannot hold."""
-    return _validated(_reader(table, frozenset(without)), data, place)
+    """The values of one row. Raises InputError, which names `place` and field, for any that the table cannot hold."""
+    values: dict[str, Any] = _validated(_reader(table, frozenset(without)), data, place)
+    return values
 
 
 def many_from_json(table: type[Base], data: bytes, place: str, without: Collection[str] = ()) -> list[dict[str, Any]]:
     """The values of many rows. Raises as `one_from_json`."""
-    return _validated(list[_reader(table, frozenset(without))], data, place)  # type: ignore[misc]
+    rows: list[dict[str, Any]] = _validated(list[_reader(table, frozenset(without))], data, place)  # type: ignore[misc]
+    return rows
 
 
 def _validated(kind: Any, data: bytes, place: str) -> Any:
@@ -60,6 +62,8 @@ def _reader(table: type[Base], without: frozenset[str]) -> type[BaseModel]:
 def _type(column: Any) -> Any:
     if isinstance(column.type, JSON):
         return dict[str, Any] | list[Any]
+    if isinstance(column.type, UtcDateTime):
+        return AwareDatetime
     if isinstance(column.type, String) and column.type.length:
         return Annotated[str, Field(max_length=column.type.length)]
     return column.type.python_type
