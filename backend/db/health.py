@@ -70,7 +70,8 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
 
 def _faults(connection: sqlite3.Connection, pragma: str) -> list[str]:
     found = [row[0] for row in connection.execute(f"PRAGMA {pragma}({_MOST})")]
-    faults = [line for line in found if line != "ok"]
+    lines = [line for text in found for line in text.splitlines() if not line.startswith("***")]
+    faults = [line for line in lines if line != "ok"]
     for number, (table, row, parent, _) in enumerate(connection.execute("PRAGMA foreign_key_check")):
         if number == _LOOKED_AT:
             break

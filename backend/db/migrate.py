@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from analysis.errors import ConflictError, ExpertScopeError
 from backend.db.engine import APPLICATION_ID, Database
+from backend.db.faults import passing_reason
 
 _ADVISORY_LOCK = 4_977_310
 
@@ -33,7 +34,9 @@ def migrate(database: Database) -> None:
         ) from fault
     except DBAPIError as fault:
         place = database.engine.url.render_as_string(hide_password=True)
-        raise ExpertScopeError(f"the database {place} cannot be used: {fault.orig}") from fault
+        reason = passing_reason(fault)
+        advice = f" ({reason})" if reason else ""
+        raise ExpertScopeError(f"the database {place} cannot be used: {fault.orig}{advice}") from fault
 
 
 def configuration(connection: Connection) -> Config:

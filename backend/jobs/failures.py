@@ -5,8 +5,11 @@ The traceback goes to the worker's log; this line says what happened and what to
 
 import errno
 
+from sqlalchemy.exc import DBAPIError
+
 from analysis.errors import ExpertScopeError
 from backend.logs import Redact
+from backend.services import passing_reason
 
 _GIB = 2**30
 
@@ -23,6 +26,9 @@ def explain(error: BaseException, stage: str, redact: Redact) -> str:
         return f"the machine ran out of memory during {stage}: choose a smaller preset or a smaller model"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk of the data folder is full ({stage} was being stored): make room and resume the run"
+    passing = passing_reason(error) if isinstance(error, DBAPIError) else None
+    if passing is not None:
+        return f"{passing} ({stage} was in progress); then resume the run"
     reason = redact(_one_line(str(error))) or "no reason given"
     return f"unexpected {type(error).__name__} during {stage}: {reason}; the worker's log says where"
 

@@ -27,7 +27,7 @@ from analysis.routing.coactivation import Partner
 from analysis.routing.token_trace import NO_EXPERT, Routed, TokenTrace
 from analysis.routing.vocabulary import TokenUse
 from analysis.statistics import RankAgreement
-from backend.db import Database, check_database, migrate
+from backend.db import Database, check_database, migrate, passing_reason
 from backend.reports import Pdf, Summary, follows, routing_finding, spreadsheet_text
 from backend.services.adapters import Adapters
 from backend.services.answer_changes import AnswerChange, AnswerChanges, ChangeFilter
@@ -286,6 +286,7 @@ __all__ = [
     "nearest_topics",
     "open_services",
     "partner",
+    "passing_reason",
     "readable_texts",
     "resolution",
     "routing_finding",
