@@ -1,7 +1,7 @@
 """Opens the application database and hands out short transactions.
 
 SQLite allows one writer at a time, so a write transaction takes its lock at the start (BEGIN IMMEDIATE): it waits for
-its turn instead of failing half way through. Readers never wait (WAL). On PostgreSQL writers stand in the same queue, by
+its turn instead of failing half way through. Readers never wait (WAL). On PostgreSQL writers stand in such a queue, by
 an advisory lock: what looks whether a row is there and then makes it would otherwise be made twice.
 """
 
