@@ -11,11 +11,12 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench chaos seeds conformance notebook organisms clean
+.PHONY: help install run test test-postgres check format bench chaos seeds conformance notebook organisms clean
 
 help:
 	@echo "make run        set up, start API, pages and worker, print the address   (HOST, PORT)"
 	@echo "make test       set up, run every test                                   (ARGS for pytest, WORKERS)"
+	@echo "make test-postgres  the tests of storage, services and API on PostgreSQL           (ARGS, WORKERS)"
 	@echo "make check      ruff, mypy, import-linter"
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      the benchmarks                                           (ARGS)"
@@ -41,7 +42,12 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@.ci/chromium
+	@.ci/postgres
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope $(ARGS)
+
+test-postgres: $(STAMP)
+	@.ci/postgres
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --database postgresql tests/backend/db tests/backend/services tests/backend/api $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

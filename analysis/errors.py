@@ -15,6 +15,7 @@ JSON envelope, and a page shows it beside the field that caused it.
     ├── TooManyRequestsError       more than a client may ask for at once
     ├── NotReadyError              a part of the installation that does not answer
     ├── NotInstalledError          a part of the system that this needs and that is missing
+    ├── DamagedError               something stored that is not what was written
     ├── ModelError                 a model that cannot be inspected
     │   ├── NotMixtureOfExpertsError
     │   ├── UnsupportedArchitectureError
@@ -119,6 +120,10 @@ class NotReadyError(ExpertScopeError):
 
 class NotInstalledError(ExpertScopeError):
     code, status = "not_installed", 501
+
+
+class DamagedError(ExpertScopeError):
+    code = "damaged"
 
 
 class ModelError(ExpertScopeError):

@@ -18,6 +18,7 @@ from backend.commands import (
     adapters,
     audit,
     audit_log,
+    backup,
     compare,
     conformance,
     detect,
@@ -27,6 +28,7 @@ from backend.commands import (
     organism,
     prompts,
     routing,
+    runs,
     serve,
     trace,
     tune,
@@ -55,6 +57,10 @@ app.command()(judge.judge)
 app.command()(compare.compare)
 app.command()(compare.gate)
 app.command()(conformance.conformance)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(backup.check)
+app.add_typer(runs.app, name="runs")
 app.add_typer(routing.app, name="routing")
 app.add_typer(prompts.app, name="prompts")
 app.add_typer(models.app, name="models")

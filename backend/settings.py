@@ -145,6 +145,14 @@ class Settings(BaseSettings):
         default=False,
         description="Never send the text of generated answers to a page or over the API; labels and margins remain.",
     )
+    retention_days: int = Field(
+        default=0,
+        ge=0,
+        description="Days after which the shards of a finished run are deleted; its results stay. 0 keeps them.",
+    )
+    archive_limit_bytes: int = Field(
+        default=4_000_000_000, gt=0, description="Most bytes that a run's archive may unpack to when it is imported."
+    )
     playground_kept: int = Field(
         default=50,
         ge=1,

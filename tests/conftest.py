@@ -2,11 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.postgres import NO_POSTGRES, Server, programs, running_server
 
 # Before anything imports a library that reads them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -21,9 +24,27 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 NO_CHROMIUM = "Chromium is not installed: apt-get install chromium fonts-dejavu-core (`make test` does so as root)"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="what the application database of the backend's tests is; postgresql starts a private server",
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A private PostgreSQL server."""
+    with running_server() as server:
+        yield server
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test under tests/browser needs the browser."""
+    """Every test under tests/browser needs the browser, and whoever asks for it PostgreSQL."""
     for item in items:
+        if programs() is None and "postgres" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason=NO_POSTGRES))
         if ROOT / "tests" / "browser" in item.path.parents:
             item.add_marker(pytest.mark.browser)
             if CHROMIUM is None:

@@ -6,12 +6,14 @@ from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analysis.errors import ExpertScopeError
 from backend.envelope import Detail, detail, envelope, envelope_of
+from backend.services import passing_reason
 
 log = logging.getLogger(__name__)
 _PLACES = frozenset({"body", "query", "path", "header"})
@@ -22,6 +24,7 @@ def add_handlers(server: FastAPI) -> None:
     server.add_exception_handler(ExpertScopeError, _on_our_error)
     server.add_exception_handler(RequestValidationError, _on_invalid_request)
     server.add_exception_handler(HTTPException, _on_http_error)
+    server.add_exception_handler(DBAPIError, _on_database_error)
 
 
 class Failsafe:
@@ -80,6 +83,17 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     elif error.status_code == 405:
         message = f"{request.method} is not possible at {request.url.path}: see /api/docs for what is"
     return envelope(error.status_code, message, headers=error.headers)
+
+
+async def _on_database_error(request: Request, error: Exception) -> Response:
+    """What passes, such as a full disk or a lock that was held for long, is a 503; anything else nobody foresaw."""
+    assert isinstance(error, DBAPIError)
+    reason = passing_reason(error)
+    if reason is None:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return envelope(500, "the server failed in a way nobody foresaw: its log says what", code="internal_error")
+    log.error("%s %s failed: %s", request.method, request.url.path, reason)
+    return envelope(503, reason, code="database_unavailable", headers={"Retry-After": "10"})
 
 
 def _invalid(fault: dict[str, Any]) -> Detail:

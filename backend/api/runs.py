@@ -2,13 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, File, Header, Query, Response, UploadFile
+from starlette.background import BackgroundTask
+from starlette.responses import StreamingResponse
 
 from backend.api.deps import CursorQuery, LimitQuery, ServicesDep
+from backend.api.results import file_headers
 from backend.api.schemas import EstimateOut, Listing, NewRunBody
 from backend.services import RunInfo
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
+_BLOCK = 1 << 20
 
 
 @router.post("", status_code=202)
@@ -60,9 +64,40 @@ def list_runs(
     )
 
 
+@router.post("/import", status_code=201)
+def import_run(
+    file: Annotated[UploadFile, File(description="What GET /api/v1/runs/{run_id}/archive.zip gave.")],
+    response: Response,
+    services: ServicesDep,
+) -> RunInfo:
+    """Bring a run back from its archive, under a new id where its own is taken."""
+    run = services.archives.read_from(file.file)
+    response.headers["Location"] = f"/api/v1/runs/{run.id}"
+    return run
+
+
 @router.get("/{run_id}")
 def read_run(run_id: str, services: ServicesDep) -> RunInfo:
     return services.runs.get(run_id)
+
+
+@router.delete("/{run_id}", status_code=204)
+def delete_run(run_id: str, services: ServicesDep) -> None:
+    """Delete a run that has ended, with everything of it: result, answers, labels, files and shards."""
+    services.storage.delete(run_id)
+
+
+@router.get("/{run_id}/archive.zip", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
+def read_archive(run_id: str, services: ServicesDep) -> StreamingResponse:
+    """The whole run as one file, for POST /api/v1/runs/import. 403 where the server hides prompts or answers."""
+    archive = services.archives.read_out(run_id)
+    headers = file_headers(services, run_id, "archive.zip", True)
+    return StreamingResponse(
+        iter(lambda: archive.read(_BLOCK), b""),
+        media_type="application/zip",
+        headers=headers,
+        background=BackgroundTask(archive.close),
+    )
 
 
 @router.post("/{run_id}/cancel")

@@ -44,6 +44,7 @@ def serve(
     """Start API, pages and workers; prints the address."""
     settings = settings_for(data, host=host, port=port)
     settings.check_exposure()
+    _check(settings)
     listener = listen(settings)
     say("starting ExpertScope …")
     from backend import logs
@@ -73,11 +74,20 @@ def worker(
     logs.configure(settings)
     from backend.jobs import worker as process
 
+    if not attached:  # the server has looked already
+        _check(settings)
     stop = threading.Event()
     process.stop_on_signals(stop)
     if attached:
         process.die_with_parent()
     process.run_worker(settings, stop)
+
+
+def _check(settings: "Settings") -> None:
+    """Refuse a database that is damaged or of a newer version, before anything is written to it."""
+    from backend.services import check_database
+
+    check_database(settings.database)
 
 
 def listen(settings: "Settings") -> socket.socket:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from analysis.errors import ConflictError, ExpertScopeError
-from backend.db.engine import Database
+from backend.db.engine import APPLICATION_ID, Database
+from backend.db.faults import passing_reason
 
 _ADVISORY_LOCK = 4_977_310
 
@@ -23,6 +25,8 @@ def migrate(database: Database) -> None:
     try:
         with writer.begin() as connection:
             _wait_for_turn(connection)
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
             command.upgrade(configuration(connection), "head")
     except CommandError as fault:
         raise ConflictError(
@@ -30,14 +34,26 @@ def migrate(database: Database) -> None:
         ) from fault
     except DBAPIError as fault:
         place = database.engine.url.render_as_string(hide_password=True)
-        raise ExpertScopeError(f"the database {place} cannot be used: {fault.orig}") from fault
+        reason = passing_reason(fault)
+        advice = f" ({reason})" if reason else ""
+        raise ExpertScopeError(f"the database {place} cannot be used: {fault.orig}{advice}") from fault
 
 
 def configuration(connection: Connection) -> Config:
     """Alembic's configuration for an open connection; there is no ini file, so an installed package can migrate too."""
+    config = _config()
+    config.attributes["connection"] = connection
+    return config
+
+
+def known_revisions() -> list[str]:
+    """Every schema that this version can bring to the newest, which is the first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
     return config
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     Dialect,
     ForeignKey,
@@ -227,6 +228,17 @@ class RunDocumentRow(Base):
     schema: Mapped[str] = mapped_column("document_schema", String(64))
     document: Mapped[bytes]
     created: Mapped[datetime]
+
+
+class RunFileRow(Base):
+    """A file that a finished run left in its folder, and what it has to be when it is read."""
+
+    __tablename__ = "run_files"
+
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
 
 
 class ExpertScoreRow(Base):

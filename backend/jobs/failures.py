@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from analysis.errors import ExpertScopeError, JudgeSilentError, NotFoundError
 from backend.logs import Redact
+from backend.services import passing_reason
 
 _GIB = 2**30
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -66,6 +67,9 @@ def explain(error: BaseException, stage: str, redact: Redact) -> str:
         return f"{out_of_memory(error, stage)}: choose a smaller preset or a smaller model"
     if _is_full_disk(error):
         return f"the disk of the data folder is full ({stage} was being stored): make room and resume the run"
+    away = passing_reason(error) if isinstance(error, DBAPIError) else None
+    if away is not None:
+        return f"{away} ({stage} was in progress); then resume the run"
     reason = redact(_one_line(str(error))) or "no reason given"
     return f"unexpected {type(error).__name__} during {stage}: {reason}; the worker's log says where"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backend.services.documents import files_folder
+from backend.services.run_files import files_folder
 from backend.settings import Settings
 
 

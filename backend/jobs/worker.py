@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.5
 BEAT_SECONDS = 5.0
+SWEEP_SECONDS = 3_600.0
 
 
 def run_worker(settings: Settings, stop: threading.Event) -> None:
@@ -75,6 +76,7 @@ class Worker:
         self._questions = questions
         self._beat_seconds = min(BEAT_SECONDS, services.settings.worker_stale_seconds / 3)
         self._next_beat = 0.0
+        self._next_sweep = 0.0
 
     def work(self, stop: threading.Event) -> None:
         """Until `stop` is set, or this process can compute no more (`Jobs.fresh_process`)."""
@@ -85,6 +87,7 @@ class Worker:
             _survive(lambda: fill_empty_database(self._services), "the empty database could not be filled")
         while not stop.wait(POLL_SECONDS) and not self._jobs.fresh_process:
             _survive(self._tick, "the worker could not look for runs")
+            _survive(self._sweep, "the data folder could not be swept")
 
     def _tick(self) -> None:
         if time.monotonic() >= self._next_beat:
@@ -98,6 +101,15 @@ class Worker:
         self._services.workers.beat(self._id, os.getpid())
         self._next_beat = time.monotonic() + self._beat_seconds
 
+    def _sweep(self) -> None:
+        """Once at the start and every hour: what belongs to nothing goes, and what was kept long enough."""
+        if time.monotonic() < self._next_sweep:
+            return
+        self._next_sweep = time.monotonic() + SWEEP_SECONDS
+        count = self._services.storage.sweep()
+        if count:
+            log.info("data folder swept", deleted=count)
+
 
 def _survive(action: Callable[[], None], complaint: str) -> None:
     """A database that is busy for long, or an organism that is not installed, must not end the worker."""
@@ -105,7 +117,7 @@ def _survive(action: Callable[[], None], complaint: str) -> None:
         action()
     except ExpertScopeError as error:
         log.warning(complaint, reason=error.message)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, OSError):
         log.exception(complaint)
 
 

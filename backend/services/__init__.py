@@ -30,12 +30,13 @@ from analysis.routing.token_trace import NO_EXPERT, Routed, TokenTrace
 from analysis.routing.vocabulary import TokenUse
 from analysis.statistics import RankAgreement
 from backend.access import Principal, Role, current
-from backend.db import Database, migrate
+from backend.db import Database, check_database, migrate, passing_reason
 from backend.reports import Pdf, Summary, follows, routing_finding, spreadsheet_text
 from backend.services.accounts import Accounts, SignedIn, UserInfo
 from backend.services.adapters import Adapters
 from backend.services.answer_changes import AnswerChange, AnswerChanges, ChangeFilter
 from backend.services.api_tokens import ApiTokenInfo, ApiTokens, NewApiToken
+from backend.services.archives import Archives
 from backend.services.attempts import Attempts
 from backend.services.audit_log import AuditEntry, AuditLog, Verified
 from backend.services.comparisons import Comparisons
@@ -45,6 +46,7 @@ from backend.services.estimates import Ask, Cost, Doubt, Estimate, Estimates, es
 from backend.services.expert_table import ExpertTable
 from backend.services.experts_page import ExpertsPage, Filters, Order
 from backend.services.heatmap_views import Order as ExpertOrder
+from backend.services.integrity import StoredFault
 from backend.services.judges import Judges
 from backend.services.leading_experts import LeadingExpert
 from backend.services.models import Models
@@ -92,6 +94,7 @@ from backend.services.results import Results
 from backend.services.run_rows import RunLostError
 from backend.services.runs import Runs
 from backend.services.status import Status, StatusReport
+from backend.services.storage import Storage
 from backend.services.stress import Permits
 from backend.services.token_texts import hidden_parts, readable_texts
 from backend.services.token_views import TokenView, expert_choices, expert_view, mass_view, partner, stand_ins
@@ -122,6 +125,8 @@ class Services:
     playground: Playground
     estimates: Estimates
     status: Status
+    storage: Storage
+    archives: Archives
     settings: Settings
     database: Database
 
@@ -171,6 +176,8 @@ def open_services(settings: Settings) -> Services:
         playground=Playground(database, settings, models, workers, references),
         estimates=Estimates(database, settings, models, prompt_sets, runs, workers),
         status=Status(database, settings, runs, workers),
+        storage=Storage(database, settings, results, documents, audit_log),
+        archives=Archives(database, settings, models, documents, audit_log),
         settings=settings,
         database=database,
     )
@@ -188,6 +195,7 @@ __all__ = [
     "AnswerChanges",
     "ApiTokenInfo",
     "ApiTokens",
+    "Archives",
     "Ask",
     "Asked",
     "Attempts",
@@ -278,6 +286,8 @@ __all__ = [
     "SignedIn",
     "Status",
     "StatusReport",
+    "Storage",
+    "StoredFault",
     "Summary",
     "Taken",
     "TokenTrace",
@@ -298,6 +308,7 @@ __all__ = [
     "WindowUse",
     "WorkerInfo",
     "Workers",
+    "check_database",
     "current",
     "estimate_balance",
     "expert_choices",
@@ -310,6 +321,7 @@ __all__ = [
     "nearest_topics",
     "open_services",
     "partner",
+    "passing_reason",
     "readable_texts",
     "resolution",
     "routing_finding",

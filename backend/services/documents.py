@@ -7,9 +7,10 @@ from typing import Any
 from analysis.errors import NotFoundError
 from analysis.outcomes.transitions import Transitions
 from backend.db import Database
-from backend.db.tables import RunDocumentRow, RunRow
+from backend.db.tables import RunDocumentRow, RunFileRow, RunRow
 from backend.services.answer_changes import document_changes
 from backend.services.results import not_ready
+from backend.services.run_files import files_folder, verify_file
 from backend.services.run_rows import find
 from backend.services.stored_result import unpack_report
 from backend.settings import Settings
@@ -55,15 +56,22 @@ class Documents:
         return self.get(run_id)
 
     def file(self, run_id: str, name: str) -> Path:
-        """A file that the run left beside its document. Raises NotFoundError for one that it did not."""
+        """A file that the run left beside its document. Raises NotFoundError for one that it did not, DamagedError for
+        one that is no longer what it was when the run ended."""
         with self._database.read() as session:
-            run = find(session, run_id)
+            run, written = find(session, run_id), session.get(RunFileRow, (run_id, name))
             if run.status != "done":
                 raise not_ready(run)
         path = files_folder(self._settings, run_id) / name
         if name not in FILES.get(run.kind, ()) or not path.is_file():
             raise NotFoundError(f"run '{run_id}' left no {name}")
+        if written is not None:
+            verify_file(written, path)
         return path
+
+    def forget(self) -> None:
+        """Drop what is kept unpacked: a run was deleted, and its id may come back with another document."""
+        self._unpacked.cache_clear()
 
     def has_file(self, run_id: str, name: str) -> bool:
         return (files_folder(self._settings, run_id) / name).is_file()
@@ -74,11 +82,6 @@ class Documents:
             if row is None:
                 raise _without_document(find(session, run_id))
             return unpack_report(row.document)
-
-
-def files_folder(settings: Settings, run_id: str) -> Path:
-    """Where the files of a finished run lie; it need not exist."""
-    return settings.run_dir(run_id) / "files"
 
 
 def _without_document(run: RunRow) -> Exception:

@@ -14,9 +14,8 @@ from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
-import zstandard
 
-from analysis.blob import pack, unpack
+from analysis.blob import compress, decompress, pack, unpack
 from backend.reports.experts_csv import EVIDENCE
 
 BLOCK = 64
@@ -177,11 +176,11 @@ def dumps(value: object) -> bytes:
 
 
 def _compress(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    return zstandard.compress(b",".join(dumps(row) for row in rows), 3)
+    return compress(b",".join(dumps(row) for row in rows))
 
 
 def _text(block: bytes) -> bytes:
-    return zstandard.decompress(block, max_output_size=_MAX_BLOCK)
+    return decompress(block, _MAX_BLOCK)
 
 
 def _mask(evidence: Mapping[str, bool]) -> int:

@@ -116,6 +116,10 @@ class Models:
         hub_id, _, inline = ref.partition("@")
         return _Reference(hub_id, revision or inline, hub_id.rpartition("/")[2])
 
+    def reference(self, ref: str) -> str:
+        """The reference in the form that is stored. Raises InputError for a folder that models may not come from."""
+        return self._resolve(ref.strip(), "").ref
+
     def check_root(self, folder: Path, field: str = "ref") -> None:
         """Raise InputError for a folder, given without links, that lies outside those that models may come from."""
         roots = [root.expanduser().resolve() for root in self._settings.model_roots]

@@ -251,10 +251,10 @@ def _of_side(label: str) -> Conditions:
 
 def _read_prompts(session: Session, set_id: str, limit: int, offset: int, where: Sequence[Any] = ()) -> Prompts:
     query = select(PromptRow).filter_by(prompt_set_id=set_id).where(*where).order_by(PromptRow.position)
-    return [_prompt(row) for row in session.scalars(query.limit(limit).offset(offset))]
+    return [prompt_of(row) for row in session.scalars(query.limit(limit).offset(offset))]
 
 
-def _prompt(row: PromptRow) -> Prompt:
+def prompt_of(row: PromptRow) -> Prompt:
     return replace(_without_text(row.prompt_id, row.label, row.topic, row.pair_id, row.group), text=row.text)
 
 

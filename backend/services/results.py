@@ -84,6 +84,11 @@ class Results:
         self._order = lru_cache(maxsize=_KEPT)(self._read_order)
         self._pdf = lru_cache(maxsize=_KEPT)(self._render_pdf)
 
+    def forget(self) -> None:
+        """Drop what is kept unpacked: a run was deleted, and its id may come back with another result."""
+        for kept in (self._report, self._experts, self._table, self._layer, self._agreement, self._order, self._pdf):
+            kept.cache_clear()
+
     def report(self, run_id: str) -> dict[str, Any]:
         """report.json, whole. For pages there are `summary`, `flagged` and `experts_page`."""
         return {**self._report(run_id), EXPERTS: self._experts(run_id).rows()}

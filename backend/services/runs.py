@@ -47,6 +47,7 @@ from backend.services.records import (
     RunKind,
     RunStatus,
 )
+from backend.services.run_files import record_files
 from backend.services.run_parameters import Experts, check_parameters, experts_of
 from backend.services.run_rows import (
     IN_TURN,
@@ -273,6 +274,7 @@ class Runs:
                 store_result(session, run_id, result)
             else:
                 store_document(session, run_id, result.content)
+            record_files(session, self._settings, run_id)
             document = result.report if isinstance(result, AuditResult) else result.content
             row.headline = document["verdict"]["sentence"]
             row.fraction, row.eta_seconds = 1.0, 0.0

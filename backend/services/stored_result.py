@@ -11,10 +11,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import zstandard
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
+from analysis.blob import compress, decompress
+from analysis.errors import DamagedError
 from analysis.result import Answer, AuditResult
 from backend.db.tables import ExpertScoreRow, OutcomeRow, RunDocumentRow, RunLayerRow, RunResultRow, TokenTraceRow
 from backend.services.expert_table import ExpertTable, dumps
@@ -77,11 +78,18 @@ def store_document(session: Session, run_id: str, document: dict[str, Any]) -> N
 
 def pack_report(report: dict[str, Any]) -> bytes:
     """Compressed JSON. A NaN is a mistake of the analysis, which has null for it, and raises ValueError."""
-    return zstandard.compress(json.dumps(report, ensure_ascii=False, allow_nan=False).encode(), 3)
+    return compress(json.dumps(report, ensure_ascii=False, allow_nan=False).encode())
 
 
 def unpack_report(blob: bytes) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(zstandard.decompress(blob, max_output_size=_MAX_REPORT))
+    """The inverse of `pack_report`. Raises DamagedError when the blob is damaged."""
+    text = decompress(blob, _MAX_REPORT)
+    try:
+        report = json.loads(text)
+    except ValueError as fault:
+        raise DamagedError(f"a stored document is damaged: it is not JSON ({fault})") from fault
+    if not isinstance(report, dict):
+        raise DamagedError("a stored document is damaged: it is not an object")
     return report
 
 

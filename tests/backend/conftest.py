@@ -1,12 +1,10 @@
 """The real application over a real SQLite file in the test's own folder, with a real (tiny) checkpoint to name."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import create_engine, text
 from starlette.testclient import TestClient
 
 from backend.main import create_app
@@ -21,18 +19,19 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_model("qwen3_moe", tmp_path_factory.mktemp("models") / "tiny-qwen")
 
 
-# Every test uses SQLite, and PostgreSQL instead where this names an empty database to try it on.
-POSTGRES = os.environ.get("POSTGRES_TEST_URL")
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """None for SQLite in the data folder; with --database postgresql the URL of a fresh database."""
+    if request.config.getoption("--database") == "sqlite":
+        yield None
+        return
+    with request.getfixturevalue("postgres").fresh() as url:
+        yield url
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    if POSTGRES:
-        engine = create_engine(POSTGRES)
-        with engine.begin() as connection:
-            connection.execute(text("drop schema public cascade; create schema public"))
-        engine.dispose()
-    return Settings(data_dir=tmp_path / "data", database_url=POSTGRES, event_poll_seconds=0.02)
+def settings(tmp_path: Path, database_url: str | None) -> Settings:
+    return Settings(data_dir=tmp_path / "data", database_url=database_url, event_poll_seconds=0.02)
 
 
 @pytest.fixture

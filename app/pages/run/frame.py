@@ -296,7 +296,10 @@ def register(bind: Binder) -> None:
         prevent_initial_call=True,
     )
     def follow(ticks: int, run_id: str) -> tuple[Any, Any]:
-        run = services.runs.get(run_id)
+        try:
+            run = services.runs.get(run_id)
+        except ExpertScopeError:  # it was deleted, which its page says
+            return no_update, f"{run_id} gone {ticks}"
         return (
             (no_update, f"{run.id} {run.status} {ticks}")
             if run.status in ENDED

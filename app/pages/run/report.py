@@ -34,6 +34,7 @@ FILES = (
     File("report.json", "Data", "Every number of this run, after a published JSON Schema."),
     File("certificate.json", "Certificate", "What the capture saw, against what it should have seen."),
 )
+ARCHIVE = File("archive.zip", "Archive", "The whole run with prompts and answers, to bring into another ExpertScope.")
 OWN = {
     "trace.json": "Certificate, routing and load, after a published JSON Schema.",
     "mask.json": "Rates, effects, nulls and the guard, after a published JSON Schema.",
@@ -75,7 +76,7 @@ def _report(services: Services, finished: Finished) -> Component:
             html.Div(
                 [
                     _sheet(services.results.page_one(run_id), report),
-                    html.Div([_main(run_id), html.Ul([_file(run_id, file) for file in FILES], className="take-list")]),
+                    html.Div([_main(run_id), html.Ul(_listed(services, run_id, FILES), className="take-list")]),
                 ],
                 className="take",
             ),
@@ -104,6 +105,13 @@ def _main(run_id: str) -> Component:
         ],
         className="take-main",
     )
+
+
+def _listed(services: Services, run_id: str, files: Sequence[File]) -> list[Component]:
+    """The files, and the archive where the server lets what it holds leave."""
+    content = services.content
+    whole = [ARCHIVE] if content.shows_prompts and content.shows_completions else []
+    return [_file(run_id, file) for file in (*files, *whole)]
 
 
 def _file(run_id: str, file: File) -> Component:
@@ -187,7 +195,7 @@ def _document(services: Services, found: Documented) -> Component:
         [
             html.H1("Take it away"),
             html.P(verdict.finding, className="lead"),
-            html.Ul([_file(run.id, file) for file in files], className="take-list"),
+            html.Ul(_listed(services, run.id, files), className="take-list"),
         ],
         className="stack-3",
     )

@@ -213,7 +213,10 @@ def register(bind: Binder) -> None:
         prevent_initial_call=True,
     )
     def follow(ticks: int, ids: list[dict[str, str]]) -> tuple[Any, Any]:
-        runs = [services.runs.get(one["run"]) for one in ids]
+        try:
+            runs = [services.runs.get(one["run"]) for one in ids]
+        except ExpertScopeError:  # one of them was deleted
+            return [no_update] * len(ids), f"{ticks}"
         if changed(ids, runs):
             return [no_update] * len(ids), f"{ticks}"
         places, alive = services.runs.places(), services.workers.alive()

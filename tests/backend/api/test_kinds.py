@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from backend.services import NewRun, RunDocument, RunInfo, Services
-from backend.services.documents import files_folder
+from backend.services.run_files import files_folder
 from tests.backend.factories import make_csv
 
 URL = "/api/v1/runs"

@@ -1,9 +1,11 @@
 """The one line that a person reads when a run has failed."""
 
 import errno
+import sqlite3
 
 import pytest
 import torch
+from sqlalchemy.exc import OperationalError
 
 from analysis.errors import ModelError
 from backend.jobs.failures import explain
@@ -43,3 +45,13 @@ def test_a_full_disk_is_named() -> None:
 def test_anything_else_keeps_its_name_and_loses_its_paths() -> None:
     text = line(ValueError("bad value\nin /secret/file"))
     assert text == "unexpected ValueError during capture: bad value in …/file; the worker's log says where"
+
+
+def test_a_full_or_locked_database_says_what_to_do() -> None:
+    full, locked = sqlite3.OperationalError("database or disk is full"), sqlite3.OperationalError("database is locked")
+    full.sqlite_errorcode, locked.sqlite_errorcode = sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY
+    for original, expected in ((full, "the disk of the database is full"), (locked, "the database is locked by")):
+        line = explain(OperationalError("insert …", {}, original), "capture", str)
+        assert line.startswith(expected)
+        assert line.endswith("(capture was in progress); then resume the run")
+        assert "insert" not in line
