@@ -93,7 +93,9 @@ def health(
     host: HostOption = None,
     port: PortOption = None,
     data: DataOption = None,
-    worker: Annotated[bool, typer.Option("--worker", help="Ask for a worker's heartbeat instead of the server.")] = False,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Ask for a worker's heartbeat instead of the server.")
+    ] = False,
 ) -> None:
     """Ask the server or the worker whether it is well; status 1 and the reason where it is not."""
     settings = settings_for(data, host=host, port=port)
