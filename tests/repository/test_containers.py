@@ -13,10 +13,28 @@ from tests.repository.containers import Stage, read_compose, read_dockerfile, va
 
 # Keys of a service in the compose specification that are used here; one that is misspelt would be ignored or refused.
 SERVICE_KEYS = {
-    "build", "cap_drop", "command", "depends_on", "deploy", "env_file", "environment", "healthcheck", "image", "logging",
-    "networks", "ports", "profiles", "read_only", "restart", "security_opt", "shm_size", "stop_grace_period", "tmpfs",
-    "user", "volumes",
-}  # fmt: skip
+    "build",
+    "cap_drop",
+    "command",
+    "depends_on",
+    "deploy",
+    "env_file",
+    "environment",
+    "healthcheck",
+    "image",
+    "logging",
+    "networks",
+    "ports",
+    "profiles",
+    "read_only",
+    "restart",
+    "security_opt",
+    "shm_size",
+    "stop_grace_period",
+    "tmpfs",
+    "user",
+    "volumes",
+}
 OURS = ("api", "worker", "worker-gpu")
 
 

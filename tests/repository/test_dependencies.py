@@ -11,9 +11,9 @@ import pytest
 
 PACKAGES = ("analysis", "backend", "app")
 OWN = {*PACKAGES, "benchmarks", "static", "tests"}
-# Needed without an import of ours: FastAPI reads forms with the one, a report states the version of the other, which
-# transformers loads adapters with.
-INDIRECT = {"python-multipart", "peft"}
+# Needed without an import of ours: FastAPI reads forms with the first, a report states the version of the second, which
+# transformers loads adapters with, and SQLAlchemy speaks to PostgreSQL through the third.
+INDIRECT = {"python-multipart", "peft", "psycopg"}
 
 
 def normal(name: str) -> str:
