@@ -11,7 +11,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-postgres check format bench chaos seeds conformance notebook organisms clean
+.PHONY: help install run test test-postgres check format bench chaos seeds conformance notebook organisms licences \
+  audit-dependencies clean
 
 help:
 	@echo "make run        set up, start API, pages and worker, print the address   (HOST, PORT)"
@@ -25,6 +26,8 @@ help:
 	@echo "make conformance  every architecture of transformers against the truth; writes docs/architectures.md"
 	@echo "make notebook   execute docs/notebooks again and write their outputs"
 	@echo "make organisms  train the model organisms again; the weights are shipped, so this is rarely needed"
+	@echo "make audit-dependencies  which pinned versions have a known vulnerability; status 3 where nobody could be asked   (ARGS)"
+	@echo "make licences   write docs/licences.md"
 	@echo "make install    the set-up alone"
 	@echo "make clean      remove the set-up and caches; the data folder stays"
 
@@ -84,6 +87,12 @@ notebook: $(STAMP)
 organisms: $(STAMP)
 	@$(BIN)/expertscope organism list | cut -f1 | while read -r name; do \
 	  $(BIN)/expertscope organism train $$name --out analysis/organisms/weights/$$name || exit 1; done
+
+audit-dependencies: $(STAMP)
+	@$(BIN)/python -m tests.vulnerabilities $(ARGS)
+
+licences: $(STAMP)
+	@$(BIN)/python -m tests.licences
 
 clean:
 	rm -rf $(VENV) dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache test-results

@@ -48,6 +48,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(serve.worker)
+app.command()(serve.health)
 app.command()(audit.audit)
 app.command()(trace.trace)
 app.command()(detect.detect)

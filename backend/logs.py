@@ -84,12 +84,15 @@ def _quiet_libraries() -> None:
 
 def known_folders(settings: Settings) -> dict[str, str]:
     """Folders of this machine and the word that stands for each in a log line."""
-    return {
+    known = {
         str(settings.data_dir.absolute()): "<data>",
         sys.prefix: "<python>",
         str(Path(__file__).parents[1]): "<expertscope>",
-        str(Path.home()): "~",
     }
+    try:
+        return known | {str(Path.home()): "~"}
+    except RuntimeError:  # a container's number without a name, and no HOME
+        return known
 
 
 class Redaction:

@@ -1,4 +1,7 @@
-"""`expertscope serve`: API, pages and worker in one command; `expertscope worker`: a worker alone."""
+"""`expertscope serve`: API, pages and worker in one command; `expertscope worker`: a worker alone.
+
+`expertscope health` asks either whether it is well, for a container or a supervisor that has no curl.
+"""
 
 import os
 import signal
@@ -9,6 +12,7 @@ import urllib.error
 import urllib.request
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -34,7 +38,10 @@ PortOption = Annotated[
 
 
 WorkersOption = Annotated[
-    int, typer.Option("--workers", min=1, max=64, help="Worker processes to start; each computes one run at a time.")
+    int,
+    typer.Option(
+        "--workers", min=0, max=64, help="Worker processes to start; each computes one run at a time. 0: API and pages."
+    ),
 ]
 
 
@@ -90,6 +97,61 @@ def _check(settings: "Settings") -> None:
     check_database(settings.database)
 
 
+def health(
+    host: HostOption = None,
+    port: PortOption = None,
+    data: DataOption = None,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="Ask for a worker's heartbeat instead of the server.")
+    ] = False,
+) -> None:
+    """Ask the server or the worker whether it is well; status 1 and the reason where it is not."""
+    settings = settings_for(data, host=host, port=port)
+    if worker:
+        _ask_worker(settings)
+    else:
+        _ask_server(settings)
+    print("ok")  # noqa: T201
+
+
+def _ask_server(settings: "Settings") -> None:
+    """Raises NotReadyError where the server does not answer. It is asked by the name that browsers use, since it may
+    refuse others."""
+    from analysis.errors import NotReadyError
+
+    address = _address(settings.host, settings.port)
+    name = urlsplit(settings.public_url or "").netloc or next(iter(settings.allowed_hosts), "")
+    request = urllib.request.Request(f"{address}/healthz", headers={"Host": name} if name else {})
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5):
+            return
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise NotReadyError(f"the server at {address} answers with status {error.code}: look at its log") from None
+    except OSError as error:
+        raise NotReadyError(f"no server answers at {address} ({error}): look at its log") from None
+
+
+def _ask_worker(settings: "Settings") -> None:
+    """Raises NotReadyError where no worker was heard within `worker_stale_seconds`."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from analysis.errors import NotReadyError
+    from backend.db import Database
+    from backend.services.workers import Workers
+
+    database = Database(settings.database)
+    try:
+        alive = Workers(database, settings).alive()
+    except SQLAlchemyError:
+        raise NotReadyError("the database does not answer: look at the worker's log", field="database") from None
+    finally:
+        database.close()
+    if not alive:
+        seconds = settings.worker_stale_seconds
+        raise NotReadyError(f"no worker was heard for {seconds:g} s: its log says why it stopped", field="worker")
+
+
 def listen(settings: "Settings") -> socket.socket:
     """A socket on the address, before anything is started. Raises ConflictError when it is taken."""
     from analysis.errors import ConflictError, InputError
@@ -112,15 +174,23 @@ def announce(server: "uvicorn.Server", address: str) -> None:
     """Print the address once the server really answers there, and how the first admin comes in."""
     while not server.should_exit:
         try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=5):
-                print(f"ExpertScope is at {address}/ui/", flush=True)  # noqa: T201
-                break
+            _wait_for(address)
+            print(f"ExpertScope is at {address}/ui/", flush=True)  # noqa: T201
+            break
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     application: Any = getattr(server.config, "loaded_app", None)
     code = set_up_code(application)
     if code is not None:
         say(f"Nobody has an account yet. Make the first admin at {address}/set-up with the set-up code {code}")
+
+
+def _wait_for(address: str) -> None:
+    """Raises OSError until the server answers there, be it only that it wants to be called by another name."""
+    try:
+        urllib.request.urlopen(f"{address}/healthz", timeout=5).close()
+    except urllib.error.HTTPError as refused:
+        refused.close()
 
 
 def set_up_code(application: Any) -> str | None:
