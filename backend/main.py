@@ -18,7 +18,7 @@ from backend.services.secret_key import secret_key
 from backend.settings import Settings
 
 _BODY_OVERHEAD = 1 << 20
-_UPLOADS = (r"/api/v1/prompt-sets(/preview)?", r"/api/v1/labels/import")
+_UPLOADS = (r"/api/v1/prompt-sets(/preview)?", r"/api/v1/labels/import", r"/api/v1/runs/import")
 """Where files are sent to; any other request fits into a mebibyte."""
 
 

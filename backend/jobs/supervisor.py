@@ -88,7 +88,7 @@ class Supervisors:
 
     def stop(self) -> None:
         """End every worker, all at the same time."""
-        with ThreadPoolExecutor(len(self._all)) as pool:
+        with ThreadPoolExecutor(max(1, len(self._all))) as pool:
             list(pool.map(Supervisor.stop, self._all))
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 
+from backend.access import require
 from backend.db import Database
 from backend.db.tables import RunRow
 from backend.services.audit_log import AuditLog
@@ -15,8 +16,6 @@ from backend.services.records import ENDED
 from backend.services.results import Results
 from backend.services.run_rows import conflict, lock
 from backend.settings import Settings
-
-LOCAL_ROLE = "admin"
 
 
 class Storage:
@@ -32,20 +31,21 @@ class Storage:
         self._audit_log = audit_log
         self._integrity = Integrity(database, settings)
 
-    def delete(self, run_id: str, actor: str = "local") -> None:
+    def delete(self, run_id: str) -> None:
         """Delete a run that has ended, with everything of it: result, answers, labels, events, files and shards.
 
-        Raises NotFoundError for an unknown run, ConflictError for one that waits or runs.
+        Raises NotFoundError for an unknown run, ConflictError for one that waits or runs, ForbiddenError for a viewer.
         """
+        require("runs.write")
         with self._database.write() as session:
             row = lock(session, run_id)
             if row.status not in ENDED:
                 raise conflict(row, "deleted", "done, failed or cancelled: cancel it first")
             details = {"kind": row.kind, "name": row.name, "status": row.status}
             session.delete(row)
+            self._audit_log.append_in(session, DELETED, run_id, details)
         self._results.forget()
         self._documents.forget()
-        self._audit_log.append(actor=actor, role=LOCAL_ROLE, action=DELETED, subject=run_id, details=details)
         # Whatever a kill leaves of the folder now is an orphan that the worker sweeps away.
         shutil.rmtree(self._settings.run_dir(run_id), ignore_errors=True)
 

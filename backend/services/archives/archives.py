@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from analysis.errors import ConflictError, ExpertScopeError, ForbiddenError, InputError
+from backend.access import require
 from backend.db import Database, known_revisions
 from backend.db.tables import ID_LENGTH, ModelRow, PromptRow, PromptSetRow, RunRow
 from backend.services.archives.content import FILES, ArchivedRun, document_name, pack_run, revision_of
@@ -81,12 +82,13 @@ class Archives:
         with source.open("rb") as file:
             return self.read_from(file)
 
-    def read_from(self, source: IO[bytes], actor: str = "local") -> RunInfo:
+    def read_from(self, source: IO[bytes]) -> RunInfo:
         """Store the run of an archive, under a new id where its own is taken; all of it or nothing.
 
         Raises InputError that names the fault, TooLargeError for more than the settings allow, ConflictError for an
         archive of a newer version.
         """
+        require("runs.write")
         archive = Unpacker(source, self._settings.archive_limit_bytes)
         if archive.manifest.revision not in known_revisions():
             raise ConflictError(
@@ -101,7 +103,7 @@ class Archives:
             self._remove_files(run_id)
             raise
         details = {"kind": run.kind, "name": run.name, "archived_as": found.run["id"]}
-        self._audit_log.append(actor=actor, role="admin", action="runs.imported", subject=run_id, details=details)
+        self._audit_log.append("runs.imported", run_id, details)
         return run
 
     def _pack(self, run_id: str, target: IO[bytes]) -> None:

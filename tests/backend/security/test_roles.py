@@ -4,6 +4,7 @@ The routes are those that the application has, pages and sockets included, so a 
 here. What each role may do is written out in `NEEDED`, apart from the code that decides it.
 """
 
+import io
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -208,6 +209,8 @@ def test_a_page_callback_can_do_no_more_than_its_person(people: People, browsers
         "ask": lambda: services.playground.ask(NewQuestion(model="organism:planted", prompt="hello")),
         "forget": lambda: services.playground.remove("0"),
         "adapter": lambda: services.adapters.inspect("."),
+        "delete": lambda: services.storage.delete("0"),
+        "import": lambda: services.archives.read_from(io.BytesIO()),
     }
     for name, attempt in attempts.items():
         with acting_as(Principal("vera", Role.VIEWER, "session")), pytest.raises(ForbiddenError, match="role analyst"):
