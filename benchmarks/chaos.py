@@ -267,12 +267,21 @@ def _strike(services: Services, processes: Processes, plan: Plan, outcome: Outco
             place = chance.choice(awake)
             processes.workers[place].send_signal(signal.SIGSTOP)
             frozen[place], freezes = time.monotonic() + STALE_SECONDS + 3, freezes - 1
-        elif awake and outcome.kills.total() < plan.kills:
+        elif awake and _due(services, plan, outcome):
             _blow(processes, awake, plan, outcome, chance)
             if outcome.kills.total() % 10 == 0:
                 counts = services.runs.counts()
                 say(f"{outcome.kills.total()} kills; runs: {', '.join(f'{k} {v}' for k, v in counts.items() if v)}")
     outcome.wrong.append(f"not every run had ended after {plan.patience:.0f} s")
+
+
+def _due(services: Services, plan: Plan, outcome: Outcome) -> bool:
+    """Whether a further blow is in step: blows spread over the runs, and only a run that has begun can suffer."""
+    counts = services.runs.counts()
+    if not counts["running"]:
+        return False
+    ended = sum(counts[status] for status in ENDED)
+    return outcome.kills.total() < min(plan.kills, plan.kills * (ended + 2) / plan.runs)
 
 
 def _blow(processes: Processes, awake: list[int], plan: Plan, outcome: Outcome, chance: random.Random) -> None:
