@@ -11,7 +11,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-postgres check format bench chaos seeds conformance notebook organisms licences \
+.PHONY: help install run test test-postgres check format bench chaos fuzz seeds conformance notebook organisms licences \
   audit-dependencies clean
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make format     let ruff put the code in order"
 	@echo "make bench      the benchmarks                                           (ARGS)"
 	@echo "make chaos      kill workers and server a hundred times while they work  (ARGS)"
+	@echo "make fuzz       thousands of made-up requests and uploads                (GENERATED_REQUESTS, BAD_UPLOADS)"
 	@echo "make seeds      train organisms over seeds and architectures and audit each (SEEDS, a folder)"
 	@echo "make conformance  every architecture of transformers against the truth; writes docs/architectures.md"
 	@echo "make notebook   execute docs/notebooks again and write their outputs"
@@ -68,6 +69,10 @@ bench: $(STAMP)
 # About half an hour on two cores.
 chaos: $(STAMP)
 	@$(BIN)/python -m benchmarks.chaos $(ARGS)
+
+fuzz: $(STAMP)
+	GENERATED_REQUESTS=$${GENERATED_REQUESTS:-50} BAD_UPLOADS=$${BAD_UPLOADS:-10000} \
+	  $(BIN)/python -m pytest tests/backend/api/test_generated_requests.py tests/backend/api/test_bad_uploads.py $(ARGS)
 
 # Two hours on two cores; may be cut off and taken up again.
 seeds: $(STAMP)

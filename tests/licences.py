@@ -62,17 +62,17 @@ _NAMES = {
 """What older metadata writes, and the SPDX id of it. `BSD` is one of the BSD licences; its file says which."""
 
 DECISIONS: dict[str, str] = {
-    "axe-playwright-python": "The metadata name no licence; the file in it is the MIT licence, and axe-core inside it is "
-    "MPL-2.0. Development only, not distributed, not changed.",
+    "axe-playwright-python": "The metadata name no licence; the file in it is the MIT licence, and axe-core inside it "
+    "is MPL-2.0. Development only, not distributed, not changed.",
     "certifi": "MPL-2.0. A list of certificates, distributed as it is; whoever changes that file publishes the change.",
     "hypothesis": "MPL-2.0. Development only, not distributed, not changed.",
     "pathspec": "MPL-2.0. Development only (hatchling, mypy), not distributed, not changed.",
     "psycopg": "LGPL-3.0. SQLAlchemy imports it where the database is PostgreSQL; it is never changed, and whoever "
     "installs may replace it, which is what the LGPL asks of a program that uses a library.",
-    "psycopg-binary": "LGPL-3.0. The compiled part of psycopg, for which the same holds; libpq and OpenSSL inside it are "
-    "under the PostgreSQL licence and Apache-2.0.",
-    "pyphen": "GPL-2.0-or-later, LGPL-2.0-or-later or MPL-1.1 at the user's choice; used under MPL-1.1, through WeasyPrint, "
-    "unchanged. Our reports ask for no hyphenation.",
+    "psycopg-binary": "LGPL-3.0. The compiled part of psycopg, for which the same holds; libpq and OpenSSL inside it "
+    "are under the PostgreSQL licence and Apache-2.0.",
+    "pyphen": "GPL-2.0-or-later, LGPL-2.0-or-later or MPL-1.1 at the user's choice; used under MPL-1.1, through "
+    "WeasyPrint, unchanged. Our reports ask for no hyphenation.",
     "text-unidecode": "Artistic or GPL at the user's choice, used under the Artistic licence. Development only, not "
     "distributed.",
     "tqdm": "MPL-2.0 and MIT. Distributed as it is; whoever changes its files under MPL-2.0 publishes the change.",
@@ -157,14 +157,14 @@ def page(found: list[Package]) -> str:
     rows = [f"| {one.name} | {one.licence} | {one.needed} |" for one in found]
     decisions = [f"- **{name}**: {reason}" for name, reason in sorted(DECISIONS.items())]
     intro = (
-        "ExpertScope is under the Apache License 2.0. What it is installed with has the licences below, as the packages' "
-        "own metadata say; `constraints.txt` has the versions. Written by `make licences`; a test fails where a package "
-        "comes in that is not permissive and has no decision. `BSD` stands where the metadata do not say which of the "
-        "BSD licences."
+        "ExpertScope is under the Apache License 2.0. What it is installed with has the licences below, as the "
+        "packages' own metadata say; `constraints.txt` has the versions. Written by `make licences`; a test fails "
+        "where a package comes in that is not permissive and has no decision. `BSD` stands where the metadata do not say "
+        "which of the BSD licences."
     )
     cuda = (
-        "torch for NVIDIA GPUs brings NVIDIA's own libraries under NVIDIA's terms: read those before you pass on an image "
-        "that holds them (`TORCH=cu130`)."
+        "torch for NVIDIA GPUs brings NVIDIA's own libraries under NVIDIA's terms: read those before you pass on an "
+        "image that holds them (`TORCH=cu130`)."
     )
     return "\n".join(
         [

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
@@ -33,7 +33,12 @@ async def read_docs() -> HTMLResponse:
     return HTMLResponse(_PAGE)
 
 
-@router.get("/api/v1/report.schema.json", tags=["results"])
+@router.get(
+    "/api/v1/report.schema.json",
+    tags=["results"],
+    response_class=Response,
+    responses={200: {"content": {"application/schema+json": {}}}},
+)
 async def read_report_schema() -> JSONResponse:
     """JSON Schema of report.json."""
     return JSONResponse(report_schema(), media_type="application/schema+json")

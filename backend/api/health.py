@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.api.deps import ServicesDep
+from backend.api.schemas import ErrorEnvelope
 from backend.envelope import Detail, detail, envelope
 from backend.services import Services
 
@@ -23,7 +24,9 @@ async def read_health() -> Health:
     return Health()
 
 
-@router.get("/readyz", response_model=Health)
+@router.get(
+    "/readyz", response_model=Health, responses={503: {"model": ErrorEnvelope, "description": "What is missing."}}
+)
 def read_readiness(services: ServicesDep) -> Health | Response:
     """The database answers and a worker was heard lately; otherwise 503 with what is missing."""
     missing = _missing(services)

@@ -65,7 +65,7 @@ class RequestMetrics:
         self._metrics.seconds.labels(scope["method"], route).observe(seconds)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=Response, responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}})
 def read_metrics(request: Request, services: ServicesDep) -> Response:
     """Requests, runs and the worker, in Prometheus' text format."""
     metrics: Metrics = request.app.state.metrics

@@ -35,7 +35,7 @@ def add_routes(server: FastAPI) -> None:
     """Add the API's routes. The last of them answers for every other address under /api/, which the pages' own
     catch-all would otherwise greet with a page."""
     for resource in (health, metrics):
-        server.include_router(resource.router)
+        server.include_router(resource.router, responses=_ERRORS)
     for resource in (
         prompt_sets,
         models,
@@ -53,7 +53,7 @@ def add_routes(server: FastAPI) -> None:
     ):
         server.include_router(resource.router, responses=_ERRORS)
     server.include_router(sign_in.router)
-    server.include_router(docs.router)
+    server.include_router(docs.router, responses=_ERRORS)
     server.mount("/api/docs/files", docs.files())
     known = [*server.router.routes]
 

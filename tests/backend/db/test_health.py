@@ -125,7 +125,8 @@ def test_a_full_disk_says_so_and_the_database_goes_on(path: Path) -> None:
     with pytest.raises(OperationalError) as caught, database.write() as session:
         session.execute(
             text(
-                "insert into workers (id, pid, started, seen, machine) select id || 'x', pid, started, seen, hex(zeroblob(9000)) from workers"
+                "insert into workers (id, pid, started, seen, machine) "
+                "select id || 'x', pid, started, seen, hex(zeroblob(9000)) from workers"
             )
         )
     assert passing_reason(caught.value) == "the disk of the database is full: make room and try again"
