@@ -159,8 +159,8 @@ def page(found: list[Package]) -> str:
     intro = (
         "ExpertScope is under the Apache License 2.0. What it is installed with has the licences below, as the "
         "packages' own metadata say; `constraints.txt` has the versions. Written by `make licences`; a test fails "
-        "where a package comes in that is not permissive and has no decision. `BSD` stands where the metadata do not say "
-        "which of the BSD licences."
+        "where a package comes in that is not permissive and has no decision. `BSD` stands where the metadata do not "
+        "say which of the BSD licences."
     )
     cuda = (
         "torch for NVIDIA GPUs brings NVIDIA's own libraries under NVIDIA's terms: read those before you pass on an "
