@@ -29,7 +29,12 @@ Detail = dict[str, Any]
 
 def detail(message: str, *, field: str | None = None, row: int | None = None, column: str | None = None) -> Detail:
     """One place at fault; what does not apply is null."""
-    return {"message": message, "field": field, "row": row, "column": column}
+    return {"message": one_line(message), "field": field, "row": row, "column": column}
+
+
+def one_line(message: str) -> str:
+    """Without the line breaks and control characters of a value that it quotes."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in message).split())
 
 
 def envelope(
@@ -41,7 +46,11 @@ def envelope(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """The response. `code` defaults to the status's own; of many details the first hundred are shown."""
-    error = {"code": code or STATUS_CODES.get(status, "error"), "message": message, "details": [*details[:MAX_DETAILS]]}
+    error = {
+        "code": code or STATUS_CODES.get(status, "error"),
+        "message": one_line(message),
+        "details": [*details[:MAX_DETAILS]],
+    }
     return JSONResponse({"error": error}, status_code=status, headers=headers)
 
 

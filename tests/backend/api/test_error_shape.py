@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from analysis import errors
+from backend.envelope import one_line
 from backend.services import RunInfo
 from tests.backend.factories import BASE_URL
 
@@ -29,6 +30,11 @@ def check(payload: dict) -> dict:
     for place in error["details"]:
         assert set(place) == {"message", "field", "row", "column"}
     return error
+
+
+def test_a_value_that_is_quoted_brings_no_line_of_its_own() -> None:
+    assert one_line("name is 'a\r\nX-Y: z\u2028\x00b': expected  another") == "name is 'a X-Y: z b': expected another"
+    assert one_line("2 000 prompts — à côté 🙂") == "2 000 prompts — à côté 🙂"
 
 
 @pytest.mark.parametrize("kind", sorted(leaves(errors.ExpertScopeError), key=lambda kind: kind.__name__))
