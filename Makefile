@@ -5,7 +5,7 @@ HOST   ?= 127.0.0.1
 PORT   ?= 8000
 ARGS   ?=
 # Processes that share the tests; 0 runs them in one, as a debugger wants it.
-WORKERS ?= 2
+WORKERS ?= 3
 SEEDS  ?= seeds
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed

@@ -52,13 +52,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """What shares costly fixtures stays in one process: the browser tests with their server, and the tests of a file.
+    """What shares costly fixtures stays in one process: each half of the browser tests with a server of its own, and
+    the tests of a file.
 
     pytest-xdist's own groups do not work with this pytest (its issue 1386).
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/browser" if nodeid.startswith("tests/browser/") else nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        if file.startswith("tests/browser/"):
+            return "browser, first half" if file < "tests/browser/test_i" else "browser, second half"
+        return file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:

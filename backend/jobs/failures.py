@@ -61,15 +61,15 @@ def explain(error: BaseException, stage: str, redact: Redact) -> str:
     """One line about `error`, which was raised during `stage`; it holds no path of this machine."""
     if isinstance(error, ExpertScopeError):
         return redact(_one_line(error.message))
+    away = passing_reason(error) if isinstance(error, DBAPIError) else None
+    if away is not None:
+        return f"{away} ({stage} was in progress); then resume the run"
     if _is_gpu_memory(error):
         return f"{out_of_memory(error, stage)}: free it, choose a smaller preset or run on the CPU"
     if _is_machine_memory(error):
         return f"{out_of_memory(error, stage)}: choose a smaller preset or a smaller model"
     if _is_full_disk(error):
         return f"the disk of the data folder is full ({stage} was being stored): make room and resume the run"
-    away = passing_reason(error) if isinstance(error, DBAPIError) else None
-    if away is not None:
-        return f"{away} ({stage} was in progress); then resume the run"
     reason = redact(_one_line(str(error))) or "no reason given"
     return f"unexpected {type(error).__name__} during {stage}: {reason}; the worker's log says where"
 

@@ -59,7 +59,7 @@ def jobs(services: Services, monkeypatch: pytest.MonkeyPatch) -> Jobs:
 
 
 def work_until_ended(services: Services, jobs: Jobs, run: RunInfo) -> RunInfo:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while services.runs.get(run.id).status in ("queued", "running"):
         assert time.monotonic() < end
         if not jobs.busy():
