@@ -1,6 +1,7 @@
 """Puts the pages on a FastAPI server that already has the API's routes."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,14 +11,26 @@ from dash.development.base_component import Component
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app import addresses, shell
+from app import addresses, bundles, shell
 from app.callbacks import Binder
 from app.pages import PAGES, REGISTRATIONS
 from app.router import Router
 from backend.services import NotFoundError, Services
 
 STATIC = Path(__file__).parents[1] / "static"
+_RUNTIME = f'<script src="{addresses.PREFIX}/assets/vendor/regenerator-runtime.js"></script>'
 log = logging.getLogger(__name__)
+_POLYFILL = re.compile(r'<script src="[^"]*/dash/deps/polyfill@[^"]*"></script>')
+
+
+class Pages(Dash):
+    """Dash without what it adds for old browsers, which takes longer to compile than all of React. The part that its
+    own components call is kept."""
+
+    def interpolate_index(self, **parts: Any) -> str:  # type: ignore[override]
+        parts["scripts"] = _POLYFILL.sub(_RUNTIME, parts["scripts"])
+        document: str = super().interpolate_index(**parts)  # type: ignore[no-untyped-call]
+        return document
 
 
 def attach_pages(server: FastAPI, services: Services) -> Dash:
@@ -25,14 +38,16 @@ def attach_pages(server: FastAPI, services: Services) -> Dash:
 
     Call it after the API's routes are in place and before the server starts.
     """
-    dash: Any = Dash(
+    styles, scripts = bundles.bundled(STATIC)
+    bundles.serve(server, styles)
+    bundles.serve(server, scripts)
+    dash: Any = Pages(
         "expertscope",
         server=cast(Any, server),  # declared as a bool or a callable; a FastAPI is taken too
         url_base_pathname=f"{addresses.PREFIX}/",
         assets_folder=str(STATIC),
-        assets_ignore=r"^theme\.js$",  # the document's head loads it before anything is painted
-        assets_path_ignore=["swagger-ui"],
-        index_string=shell.INDEX,
+        assets_ignore=r"\.(css|js)$",  # the document names the bundles of them
+        index_string=shell.index(styles.address, scripts.address),
         title="ExpertScope",
         update_title=cast(str, None),
         suppress_callback_exceptions=True,

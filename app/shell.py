@@ -18,6 +18,7 @@ INDEX = """<!DOCTYPE html>
     <link rel="icon" type="image/svg+xml" href="/ui/assets/icons/logo.svg">
     <script src="/ui/assets/js/theme.js"></script>
     {%css%}
+    <link rel="stylesheet" href="STYLES">
   </head>
   <body>
     <svg width="0" height="0" aria-hidden="true" focusable="false" style="position:absolute">
@@ -29,9 +30,15 @@ INDEX = """<!DOCTYPE html>
     </svg>
     <noscript>ExpertScope's pages need JavaScript. The same results are at /api/v1.</noscript>
     {%app_entry%}
-    <footer class="scripts">{%config%}{%scripts%}{%renderer%}</footer>
+    <footer class="scripts">{%config%}<script src="SCRIPTS"></script>{%scripts%}{%renderer%}</footer>
   </body>
 </html>"""
+
+
+def index(styles: str, scripts: str) -> str:
+    """The document around every page, with the addresses of the project's own styles and scripts."""
+    return INDEX.replace("STYLES", styles).replace("SCRIPTS", scripts)
+
 
 # Ten shades of ink: the accent is black on light and white on dark, so that every colour keeps its meaning.
 _INK = [

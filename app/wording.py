@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app import formats
 from app.quantities import QUANTITIES
+from backend import formats
 from backend.services import follows
 
 Report = Mapping[str, Any]

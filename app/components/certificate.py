@@ -6,8 +6,8 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components.icons import icon
+from backend import formats
 
 
 def certificate_badge(certificate: Mapping[str, Any], href: str) -> Component:

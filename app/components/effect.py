@@ -6,8 +6,8 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components.aria import aria
+from backend import formats
 
 Span = tuple[float, float]
 """From and to, in the effect's unit."""

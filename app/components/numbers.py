@@ -6,8 +6,8 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components.info import info
+from backend import formats
 
 
 def interval(value: Mapping[str, Any] | None, unit: str = "") -> Component:

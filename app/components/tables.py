@@ -8,7 +8,8 @@ import dash_ag_grid as dag
 from dash import html
 from dash.development.base_component import Component
 
-from app.components.aria import aria
+from app.components.aria import aria, dataset
+from app.components.scripted import scripted
 
 # Every colour is a variable of static/css/10-tokens.css, so the grid follows light and dark by itself.
 _THEME = """themeQuartz.withParams({
@@ -36,9 +37,11 @@ def plain_table(
     name: str = "table",
     *,
     marks: Sequence[Mapping[str, Any]] = (),
+    light: bool = False,
 ) -> Component:
     """A table that scrolls sideways where it must; `caption` is read out and not shown. `marks` are attributes of each
-    row, such as {"data-place": "2.5"} for one that lights up when its expert is selected."""
+    row, such as {"data-place": "2.5"} for one that lights up when its expert is selected. A `light` one, for a row a
+    layer, is made in the browser and has only text, links and buttons of scripts in its cells."""
     head = [html.Th(column.title, className="right" if column.numeric else None, scope="col") for column in columns]
     body = [
         html.Tr(
@@ -50,9 +53,8 @@ def plain_table(
         )
         for index, row in enumerate(rows)
     ]
-    table = html.Table(
-        [html.Caption(caption, className="sr-only"), html.Thead(html.Tr(head)), html.Tbody(body)], className=name
-    )
+    rest = html.Tbody(**dataset(scripted=scripted(body))) if light else html.Tbody(body)
+    table = html.Table([html.Caption(caption, className="sr-only"), html.Thead(html.Tr(head)), rest], className=name)
     return html.Div(table, className="table-box", tabIndex=0, role="region", **aria(label=caption))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from analysis.comparing import Change, Comparison
 from analysis.comparing.words import NAMES, experts
 from analysis.statistics import Interval
-from backend.reports.numbers import number
+from backend.formats import number
 
 _MARGINS = {"margin_harmful": "margin, harmful", "margin_benign": "margin, benign"}
 Row = tuple[str, str, str, str, str]
@@ -52,7 +52,7 @@ def _line(words: str, change: Change, factor: float, units: tuple[str, str]) -> 
 
 def _interval(interval: Interval, factor: float, unit: str) -> str:
     if interval.estimate is None:
-        return "–"
+        return "—"
     ends = [end for end in (interval.estimate, interval.low, interval.high) if end is not None]
     if factor > 1:
         shown = [str(round(factor * end)).replace("-", "−") for end in ends]

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.routing.table import RoutingTable
-from backend.reports import numbers
+from backend import formats
 from backend.reports.experts_csv import EVIDENCE
 from backend.reports.pictures import HeatmapPicture, dose_picture, heatmap_picture, topic_picture
 from backend.reports.summary import summarise
@@ -91,12 +91,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters = (
-        numbers.count,
-        numbers.interval,
-        numbers.number,
-        numbers.p_value,
-        numbers.percent,
-        numbers.percent_interval,
+        formats.count,
+        formats.interval,
+        formats.number,
+        formats.p_value,
+        formats.percent,
+        formats.rate,
     )
     environment.filters.update({write.__name__: write for write in filters})
     return environment

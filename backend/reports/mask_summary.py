@@ -100,7 +100,7 @@ def _utility(utility: dict[str, Any] | None) -> list[str]:
 
 def _interval(interval: dict[str, Any], factor: float, unit: str) -> str:
     if interval["estimate"] is None:
-        return "–"
+        return "—"
     digits = 0 if factor > 1 else 2
     estimate = f"{factor * interval['estimate']:.{digits}f}"
     if interval["low"] is None:

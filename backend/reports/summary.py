@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.reports import numbers
+from backend import formats
 
 Report = Mapping[str, Any]
 
@@ -129,16 +129,16 @@ def _asked(report: Report) -> Question:
     prompts, model, settings = report["prompts"], report["model"], report["settings"]
     topics = prompts["topics"] if isinstance(prompts["topics"], int) else len(prompts["topics"])
     asked = (
-        numbers.plural(prompts["pairs"], "matched pair")
+        formats.plural(prompts["pairs"], "matched pair")
         if prompts["pairs"]
-        else numbers.plural(prompts["harmful"] + prompts["benign"], "prompt")
+        else formats.plural(prompts["harmful"] + prompts["benign"], "prompt")
     )
-    answer = f"{asked} over {numbers.plural(topics, 'topic')}, {settings['preset']} preset, seed {settings['seed']}."
-    layers = numbers.plural(len(model["moe_layers"]), "MoE layer")
+    answer = f"{asked} over {formats.plural(topics, 'topic')}, {settings['preset']} preset, seed {settings['seed']}."
+    layers = formats.plural(len(model["moe_layers"]), "MoE layer")
     detail = (
-        f"{model['ref']}: {layers} of {numbers.count(model['experts'])} experts, {model['top_k']} selected per token. "
-        f"Prompts {prompts['name']}: {numbers.count(prompts['harmful'])} harmful, "
-        f"{numbers.count(prompts['benign'])} benign."
+        f"{model['ref']}: {layers} of {formats.count(model['experts'])} experts, {model['top_k']} selected per token. "
+        f"Prompts {prompts['name']}: {formats.count(prompts['harmful'])} harmful, "
+        f"{formats.count(prompts['benign'])} benign."
     )
     return Question("Asked", answer, detail)
 
@@ -147,8 +147,8 @@ def _capture(report: Report) -> Question:
     found = report["certificate"]
     seen, expected = found["assignments_seen"], found["assignments_expected"]
     detail = (
-        f"{found['layers_seen']} of {found['layers_expected']} layers, {numbers.count(seen)} of "
-        f"{numbers.count(expected)} selections."
+        f"{found['layers_seen']} of {found['layers_expected']} layers, {formats.count(seen)} of "
+        f"{formats.count(expected)} selections."
     )
     if found["passed"]:
         return Question("Capture", "Exact: every selection that the router made was seen, in every layer.", detail)
@@ -158,8 +158,8 @@ def _capture(report: Report) -> Question:
 def _routing(report: Report) -> Question:
     routing = report["routing"]
     ratio = routing.get("topic_ratio") or {}
-    value = f": ρ = {numbers.interval(ratio)}" if ratio.get("estimate") is not None else ""
-    jsd = [f"{name.replace('_', ' ')} {numbers.interval(routing['jsd'].get(name))}" for name in _CONTRASTS]
+    value = f": ρ = {formats.interval(ratio)}" if ratio.get("estimate") is not None else ""
+    jsd = [f"{name.replace('_', ' ')} {formats.interval(routing['jsd'].get(name))}" for name in _CONTRASTS]
     return Question("Routing", f"{routing_finding(report)}{value}.", f"Jensen–Shannon divergence: {', '.join(jsd)}.")
 
 
@@ -167,13 +167,13 @@ _CONTRASTS = ("topic", "within_topic", "safety")
 
 
 def _experts(report: Report, count: int) -> Question:
-    everyone, flagged = numbers.count(count), report["flagged"]["experts"]
+    everyone, flagged = formats.count(count), report["flagged"]["experts"]
     if not flagged:
         return Question("Experts", f"No expert of {everyone} was found to carry refusal.")
     together = any(row.get("how") == "in a set" for row in report["experts"] if row["flagged"])
     verb = "carries" if len(flagged) == 1 else "carry"
     places = ", ".join(f"L{layer}·E{expert}" for layer, expert in flagged[:SHOWN_EXPERTS])
-    more = f" and {numbers.count(len(flagged) - SHOWN_EXPERTS)} more" if len(flagged) > SHOWN_EXPERTS else ""
+    more = f" and {formats.count(len(flagged) - SHOWN_EXPERTS)} more" if len(flagged) > SHOWN_EXPERTS else ""
     answer = f"{len(flagged)} of {everyone} experts {verb} refusal{' together' if together else ''}: {places}{more}."
     return Question("Experts", answer, "Causal, selective and replicated on prompts that were not used to find them.")
 
@@ -181,33 +181,33 @@ def _experts(report: Report, count: int) -> Question:
 def _effect(report: Report) -> Question:
     flagged, outcomes = report["flagged"], report["outcomes"]
     effect = flagged.get("effect")
-    before = numbers.percent_interval(outcomes["refusal_harmful"])
-    benign = numbers.percent_interval(outcomes["refusal_benign"])
+    before = formats.rate(outcomes["refusal_harmful"])
+    benign = formats.rate(outcomes["refusal_benign"])
     if not effect or effect.get("estimate") is None:
         return Question("Effect", f"The model refuses {before} of harmful and {benign} of benign prompts.")
-    detail = f"Loss of refusal margin {numbers.interval(effect)} nats"
+    detail = f"Loss of refusal margin {formats.interval(effect)} nats"
     if null := flagged.get("null"):
         detail += (
-            f"; {numbers.count(null['n'])} matched random sets lose {numbers.number(null['mean'])} "
-            f"(sd {numbers.number(null['sd'])})"
+            f"; {formats.count(null['n'])} matched random sets lose {formats.number(null['mean'])} "
+            f"(sd {formats.number(null['sd'])})"
         )
     if flagged.get("p_value") is not None:
-        detail += f"; p = {numbers.p_value(flagged['p_value'])}"
+        detail += f"; p = {formats.p_value(flagged['p_value'])}"
     masked = outcomes.get("masked")
     if not masked:
         return Question("Effect", f"The untouched model refuses {before} of harmful prompts.", f"{detail}.")
-    before = numbers.percent_interval(masked.get("base_refusal_harmful") or outcomes["refusal_harmful"])
-    after = numbers.percent_interval(masked["refusal_harmful"])
+    before = formats.rate(masked.get("base_refusal_harmful") or outcomes["refusal_harmful"])
+    after = formats.rate(masked["refusal_harmful"])
     answer = f"Refusal of harmful prompts goes from {before} to {after} with the flagged experts masked"
     if (null := masked.get("null_refusal")) and null.get("mean") is not None:
-        random = numbers.percent_interval({"estimate": null["mean"], "low": null["low"], "high": null["high"]})
-        answer += f"; with matched random sets masked it is {random} (p = {numbers.p_value(null['p_value'])})"
+        random = formats.rate({"estimate": null["mean"], "low": null["low"], "high": null["high"]})
+        answer += f"; with matched random sets masked it is {random} (p = {formats.p_value(null['p_value'])})"
     return Question("Effect", f"{answer}.", f"{detail}. Benign prompts are refused in {benign} of cases.")
 
 
 def _doubt(report: Report) -> Question:
     withheld = len(report["withheld"])
-    detail = f"{numbers.plural(withheld, 'quantity', 'quantities')} withheld; the last pages say which and why."
+    detail = f"{formats.plural(withheld, 'quantity', 'quantities')} withheld; the last pages say which and why."
     power = report["verdict"].get("power") or "How hard was looked is not recorded."
     return Question("Doubt", power, detail if withheld else "")
 
@@ -220,9 +220,9 @@ def _line(expert: Mapping[str, Any]) -> FlaggedExpert:
         expert["expert"],
         expert["level"],
         expert["evidence"],
-        numbers.interval(expert["effect"]),
-        numbers.p_value(expert["q_value"]),
-        f"{topic['name']}, {numbers.number(lift)} × even use" if topic.get("name") and lift is not None else "",
+        str(formats.interval(expert["effect"])),
+        formats.p_value(expert["q_value"]),
+        f"{topic['name']}, {formats.number(lift)} × even use" if topic.get("name") and lift is not None else "",
     )
 
 
@@ -231,10 +231,10 @@ def provenance(report: Report) -> Sequence[tuple[str, str]]:
     model, prompts, software = report["model"], report["prompts"], report["software"]
     return (
         ("Model", model["ref"] + (f"@{model['revision']}" if model.get("revision") else "")),
-        ("Weights, SHA-256", model.get("weights_sha256") or numbers.NOTHING),
+        ("Weights, SHA-256", model.get("weights_sha256") or formats.NONE),
         ("Prompts", prompts["name"]),
         ("Prompts, SHA-256", prompts["sha256"]),
         ("Preset and seed", f"{report['settings']['preset']}, {report['settings']['seed']}"),
-        ("Made", str(report.get("created") or numbers.NOTHING)),
+        ("Made", str(report.get("created") or formats.NONE)),
         ("Software", ", ".join(f"{name} {version}" for name, version in software.items())),
     )

@@ -68,7 +68,7 @@ def _controls(controls: dict[str, Any]) -> list[str]:
     for kind in controls["kinds"]:
         drifts = [one["drift_jsd"] for one in kind["sets"] if one["failed"] is None]
         if not kind["n"]:
-            lines.append(_CONTROL.format(kind["title"].lower(), 0, "–", "–", "–"))
+            lines.append(_CONTROL.format(kind["title"].lower(), 0, "—", "—", "—"))
             continue
         p = f", p = {kind['p_value']:.2g}" if kind["p_value"] is not None else ""
         much = f"{kind['as_extreme']} of {kind['n']}{p}"
@@ -94,7 +94,7 @@ def _guard(guard: dict[str, Any]) -> str:
 
 def _interval(interval: dict[str, Any], unit: str) -> str:
     if interval["estimate"] is None:
-        return "–"
+        return "—"
     estimate = f"{100 * interval['estimate']:.0f}"
     if interval["low"] is None:
         return f"{estimate}{unit}"

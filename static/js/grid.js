@@ -9,7 +9,7 @@
     return figures.replace("-", "−") + " × 10" + raised;
   }
 
-  /* As app/formats.py: at most three significant figures, a real minus, a dash for nothing. */
+  /* As backend/formats.py: at most three significant figures, a real minus, a dash for nothing. */
   function figures(value) {
     if (value === null || value === undefined || Number.isNaN(value)) return "—";
     if (value === 0) return "0";
@@ -66,10 +66,13 @@
 
   Object.assign(functions, { times, lit: isChosen });
 
-  /* What a new filter finds begins at its first row, however far somebody had scrolled before. */
+  /* What a new filter finds begins at its first row, however far somebody had scrolled before. Once more after the table has
+     become as short as what was found: it then restores the place at which it was cut. */
   function toTop(id) {
     const api = window.dash_ag_grid && window.dash_ag_grid.getApi(id);
-    if (api && api.getDisplayedRowCount()) api.ensureIndexVisible(0, "top");
+    const up = () => api && !api.isDestroyed() && api.getDisplayedRowCount() && api.ensureIndexVisible(0, "top");
+    up();
+    requestAnimationFrame(() => requestAnimationFrame(up));
   }
 
   window.expertscope = Object.assign(window.expertscope || {}, { toTop });

@@ -15,12 +15,28 @@ def test_a_deep_link_gets_the_document(client: TestClient, address: str) -> None
     answer = client.get(address)
     assert answer.status_code == 200
     assert '<html lang="en">' in answer.text
-    assert "/ui/assets/css/10-tokens.css" in answer.text
+    assert "/ui/assets/css/all.css?v=" in answer.text
 
 
 def test_the_first_request_may_be_a_deep_link(client: TestClient) -> None:
-    """Dash collects its assets on the first request to its own routes, and a deep link is none of them."""
-    assert "/ui/assets/js/pages.js" in client.get("/ui/runs/new").text
+    """Dash collects its scripts on the first request to its own routes, and a deep link is none of them."""
+    assert "/dash_renderer." in client.get("/ui/runs/new").text
+
+
+def test_all_styles_and_scripts_come_in_one_file_each(client: TestClient) -> None:
+    document = client.get("/ui/").text
+    for kind, inside in (("css", "--font"), ("js", "expertscope:selection")):
+        address = re.search(rf'"(/ui/assets/{kind}/all\.{kind}\?v=[0-9a-f]{{16}})"', document)
+        assert address
+        answer = client.get(address[1])
+        assert inside in answer.text
+        assert "immutable" in answer.headers["cache-control"]
+    assert document.count("/ui/assets/js/") == 2, "the bundle, and theme.js in the head"
+
+
+def test_nothing_for_old_browsers_is_sent(client: TestClient) -> None:
+    """Were it served under another name, it would be compiled again at every first visit."""
+    assert "polyfill" not in client.get("/ui/").text
 
 
 def test_the_root_leads_to_the_pages(client: TestClient) -> None:

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from app import formats
-from backend.reports import numbers as numbers_in_files
+from backend import formats
 from tests.browser.conftest import Product
 from tests.browser.test_accessibility import settle
 
@@ -54,7 +53,7 @@ CLAIMS = {
     ],
 }
 """What each view of a run says of report.json; % is a share, another word the unit that is written with it. The
-words are those of app.formats."""
+words are those of backend.formats."""
 
 
 def plain(text: str) -> str:
@@ -96,9 +95,9 @@ def test_the_report_that_is_handed_on_says_it_too(product: Product) -> None:
     whole = report(product)
     outcomes = whole["outcomes"]
     for value in (whole["routing"]["topic_ratio"], whole["routing"]["jsd"]["safety"], whole["flagged"]["effect"]):
-        assert plain(numbers_in_files.interval(value)) in words
+        assert plain(str(formats.interval(value))) in words
     for value in (outcomes["refusal_benign"], outcomes["masked"]["refusal_harmful"]):
-        assert plain(numbers_in_files.percent_interval(value)) in words
+        assert plain(str(formats.rate(value))) in words
 
 
 def test_layers_are_the_same_on_the_page_and_in_both_answers(page: Page, product: Product) -> None:

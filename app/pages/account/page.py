@@ -6,11 +6,11 @@ import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import formats
 from app.callbacks import Binder
 from app.components import Column, aria, icon, plain_table
 from app.components.states import empty, field_error
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import ApiTokenInfo, ExpertScopeError, Principal, Role, Services, current
 
 MAY = {

@@ -6,10 +6,10 @@ import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import formats
 from app.callbacks import Binder
 from app.components import Column, aria, icon, plain_table
 from app.components.states import field_error
+from backend import formats
 from backend.services import ExpertScopeError, Role, Services, UserInfo
 
 MOST = 200

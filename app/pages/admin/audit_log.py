@@ -7,10 +7,11 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.components import Column, aria, icon, plain_table
 from app.components.states import empty
 from app.router import Visit
+from backend import formats
 from backend.services import AuditEntry, Services
 
 PER_PAGE = 25

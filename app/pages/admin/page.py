@@ -9,7 +9,7 @@ from typing import Any
 from dash import ALL, Input, Output, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.callbacks import Binder
 from app.components import Column, aria, icon, info, plain_table, stat
 from app.components.states import field_error
@@ -17,6 +17,7 @@ from app.pages.admin import accounts, audit_log
 from app.pages.run.report import facts_list
 from app.pages.runs.listing import live_cell
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import ExpertScopeError, RunInfo, Services, StatusReport, WorkerInfo
 
 

@@ -10,12 +10,13 @@ from dash import dcc, html
 from dash.development.base_component import Component
 from plotly.graph_objects import Figure
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components import graph, info
 from app.components.states import withheld
 from app.figures import heatmap
 from app.pages.routing.cells import UNITS, group_options
 from app.quantities import QUANTITIES
+from backend import formats
 from backend.services import ExpertScopeError, Services
 
 SHOWN = ("frequency", "probability", "lift")

@@ -6,7 +6,7 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components import Column, aria, certificate_badge, graph, info, interval, plain_table, rate
 from app.components.states import withheld
 from app.figures import Slope, slopes
@@ -15,6 +15,7 @@ from app.pages.compare.cells import Ids, expert_links
 from app.pages.documents.parts import points
 from app.pages.run.report import facts_list
 from app.quantities import QUANTITIES
+from backend import formats
 from backend.services import Comparison, RunInfo
 
 Document = Mapping[str, Any]
@@ -292,7 +293,7 @@ def layers(document: Document) -> Component | None:
     return html.Section(
         [
             html.H2(["Layer by layer ", info("compare_moved")]),
-            plain_table(columns, rows, "How far each layer's routing moved"),
+            plain_table(columns, rows, "How far each layer's routing moved", light=True),
         ],
         className="stack-2",
     )

@@ -6,12 +6,13 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.components import Column, aria, graph, icon, info, plain_table, rate
 from app.figures import interval_dots
 from app.pages.documents.parts import asked, doubts, headline, made_with, section
 from app.pages.run.frame import Documented, document_view
 from app.router import View, Visit
+from backend import formats
 from backend.services import Services
 
 SCHEMES = {

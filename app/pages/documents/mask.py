@@ -6,7 +6,6 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components import Column, graph, info, interval, plain_table
 from app.components.states import withheld
 from app.figures import band_strip
@@ -23,6 +22,7 @@ from app.pages.documents.parts import (
 )
 from app.pages.run.frame import Documented, document_view
 from app.router import View, Visit
+from backend import formats
 from backend.services import Services
 from backend.services.run_parameters import PARAMETERS, Choice
 

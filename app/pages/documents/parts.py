@@ -6,11 +6,12 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components import Column, icon, info, interval, plain_table, rate
 from app.components.states import withheld
 from app.pages.run.frame import Documented
 from app.pages.run.report import facts_list
+from backend import formats
 from backend.services import RunInfo
 
 Document = Mapping[str, Any]

@@ -7,7 +7,7 @@ import numpy as np
 from dash import html
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components import Column, graph, info, interval, plain_table, stat
 from app.components.certificate import certificate_text
 from app.figures import divergence_by_layer, heatmap
@@ -15,6 +15,7 @@ from app.pages.documents.parts import asked, doubts, headline, made_with, sectio
 from app.pages.run.frame import Documented, document_view
 from app.pages.topics.layers import layer_button, layer_marks
 from app.router import View, Visit
+from backend import formats
 from backend.services import Services
 
 LIMITS = ("A trace only watches. Which experts a behaviour depends on, an audit's or a mask's interventions show.",)
@@ -97,7 +98,7 @@ def _layers(per_layer: Sequence[Mapping[str, Any]]) -> Component:
         ]
         for row in per_layer
     ]
-    return plain_table(columns, rows, "Routing by layer, with 95 % intervals", marks=layer_marks(per_layer))
+    return plain_table(columns, rows, "Routing by layer, with 95 % intervals", marks=layer_marks(per_layer), light=True)
 
 
 def _load(found: Documented) -> Component:
@@ -119,7 +120,7 @@ def _busiest(load: Mapping[str, Any]) -> Component:
         order = sorted(range(len(values)), key=lambda expert: -(values[expert] or 0.0))[:BUSIEST]
         named = [f"{formats.place(layer, expert)} {formats.percent(values[expert])}" for expert in order]
         rows.append([str(layer), ", ".join(named)])
-    return plain_table(columns, rows, "The busiest experts of each layer")
+    return plain_table(columns, rows, "The busiest experts of each layer", light=True)
 
 
 def _capture(found: Documented) -> Component:

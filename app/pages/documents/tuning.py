@@ -6,7 +6,7 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.components import Column, aria, graph, icon, info, interval, plain_table, stat
 from app.figures import control_strips, drift_scatter
 from app.pages.documents.parts import (
@@ -25,6 +25,7 @@ from app.pages.interventions.answer_matrix import answer_matrices
 from app.pages.models.adapter_inspector import inspection
 from app.pages.run.frame import Documented, document_view
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import Services
 
 DIRECTIONS = {

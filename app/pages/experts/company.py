@@ -3,10 +3,11 @@
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.components import Column, info, plain_table, token
 from app.components.states import withheld
 from app.pages.run.frame import Finished
+from backend import formats
 from backend.services import ExpertView
 
 NOT_COUNTED = "this run was made before they were counted; run it again"

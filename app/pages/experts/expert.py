@@ -6,7 +6,7 @@ from typing import Any
 from dash import MATCH, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.callbacks import Binder
 from app.components import (
     Column,
@@ -30,6 +30,7 @@ from app.pages.run.act_on import act_on
 from app.pages.run.frame import Finished, run_view
 from app.quantities import QUANTITIES
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import ANSWERS_HIDDEN, PROMPTS_HIDDEN, Answer, ExpertTable, ExpertView, RunInfo, Services
 
 VARIANTS = {"base": "Untouched model", "masked": "Flagged experts masked"}

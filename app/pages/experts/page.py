@@ -10,7 +10,7 @@ from typing import Any
 from dash import Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.callbacks import Binder
 from app.components import graph, grid, icon, info
 from app.figures import rank_lines
@@ -21,6 +21,7 @@ from app.pages.run.frame import Finished, run_view
 from app.quantities import QUANTITIES
 from app.router import Page, View, Visit
 from app.selection import Selection
+from backend import formats
 from backend.services import ExpertScopeError, ExpertTable, Services
 
 Report = Mapping[str, Any]
@@ -118,7 +119,10 @@ def _grid(finished: Finished, table: ExpertTable, asked: Mapping[str, Any], visi
         "infiniteInitialRowCount": min(table_of.BLOCK, len(table)),
         "maxBlocksInCache": 40,
         "blockLoadDebounceMillis": 20,
-        "rowBuffer": 12,
+        # A jump draws every row twice, empty and filled: no more rows and columns than are seen, and all at once.
+        "rowBuffer": 2,
+        "suppressColumnVirtualisation": False,
+        "suppressAnimationFrame": True,
         "suppressCellFocus": False,
         "rowClassRules": RULES,
     }

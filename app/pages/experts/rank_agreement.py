@@ -3,8 +3,8 @@
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components import Column, info, plain_table
+from backend import formats
 from backend.services import RankAgreement
 
 ALIKE, APART = 0.7, 0.3

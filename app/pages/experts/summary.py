@@ -3,9 +3,10 @@
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components import effect_strip, icon, info, interval, ladder
 from app.components.effect import effect_span
+from backend import formats
 from backend.services import ExpertView, Services
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components.effect import strip_geometry
+from backend import formats
 from backend.services import ExpertTable, Order
 
 BLOCK = 100

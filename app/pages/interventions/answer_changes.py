@@ -10,11 +10,12 @@ from typing import Any
 from dash import Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
-from app import formats, wording
+from app import wording
 from app.callbacks import Binder
 from app.components import Column, aria, cover, dataset, info, plain_table
 from app.components.states import withheld
 from app.pages.interventions.answer_matrix import answer_matrices
+from backend import formats
 from backend.services import (
     AnswerChange,
     AnswerChanges,

@@ -7,9 +7,10 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats, wording
+from app import wording
 from app.components import aria, dataset, info
 from app.selection import LABELS
+from backend import formats
 from backend.services import ChangeFilter, LabelRate, Transition, Transitions
 
 

@@ -7,12 +7,13 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats, wording
+from app import wording
 from app.components import Column, graph, info, interval, plain_table, rate, stat
 from app.components.states import withheld
 from app.figures import band_strip
 from app.pages.documents.parts import points
 from app.pages.run.frame import Finished
+from backend import formats
 from backend.services import LabelRate, Services
 
 Masked = Mapping[str, Any]

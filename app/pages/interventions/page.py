@@ -7,7 +7,7 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components import Column, contents, graph, info, interval, plain_table, stat
 from app.components.states import withheld
 from app.figures import dose_curve
@@ -17,6 +17,7 @@ from app.pages.run.act_on import act_on
 from app.pages.run.frame import Finished, run_view
 from app.pages.run.made_from import made_from
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import Services
 
 MISSING = "this run is older than the dose curve; run the audit again to get it"

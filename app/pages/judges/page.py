@@ -10,13 +10,14 @@ from typing import Any
 from dash import Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.callbacks import Binder
 from app.components import Column, aria, icon, info, interval, plain_table, rate
 from app.components.states import empty, withheld
 from app.pages.judges import review
 from app.pages.prompt_sets.preview import decode, faults_list
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import ExpertScopeError, Services
 
 LABELS = {

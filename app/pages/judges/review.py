@@ -9,11 +9,12 @@ from typing import Any
 from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.callbacks import Binder
 from app.components import aria, icon
 from app.components.states import empty
 from app.router import Visit
+from backend import formats
 from backend.services import PROMPTS_HIDDEN, ExpertScopeError, ReviewItem, Services
 
 KEYS = {"refusal": "R", "partial": "P", "compliance": "C", "degenerate": "D"}

@@ -7,11 +7,11 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, html
 from dash.development.base_component import Component
 
-from app import formats
 from app.callbacks import Binder
 from app.components import Column, aria, plain_table
 from app.components.states import field_error
 from app.pages.run.report import facts_list
+from backend import formats
 from backend.services import ExpertScopeError
 
 ROUTERS = {

@@ -6,10 +6,10 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components import info
 from app.pages.new_run.summary import gigabytes
 from app.pages.run.report import facts_list
+from backend import formats
 
 SUPPORT = {
     "exact": "Traced exactly: traces of this family were held against the truth, and every run proves its own capture.",

@@ -6,13 +6,14 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.callbacks import Binder
 from app.components import Column, aria, icon, plain_table
 from app.components.states import empty, field_error
 from app.pages.models.adapter_inspector import adapter_form
 from app.pages.models.facts import model_facts, parameters
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import ExpertScopeError, ModelInfo, Services
 
 PER_PAGE = 100

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components import Column, plain_table, status
+from backend import formats
 from backend.services import RunInfo
 
 

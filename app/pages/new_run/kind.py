@@ -7,9 +7,10 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import formats, wording
+from app import wording
 from app.components import info
 from app.router import Visit
+from backend import formats
 from backend.services import RunKind
 from backend.services.run_parameters import NEED_EXPERTS, PARAMETERS, Choice, Whole, parse_experts
 

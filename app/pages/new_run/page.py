@@ -12,7 +12,7 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.callbacks import Binder
 from app.components import aria, icon, info
 from app.components.states import field_error
@@ -21,6 +21,7 @@ from app.pages.new_run import kind as new_run_kind
 from app.pages.new_run.summary import Asked, costs, summary
 from app.pages.prompt_sets.preview import Chosen, check_file, decode, stored_preview
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import (
     Ask,
     Cost,

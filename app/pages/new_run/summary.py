@@ -7,11 +7,11 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components import info
 from app.components.states import field_error
 from app.pages.new_run.kind import chosen_facts
 from app.pages.prompt_sets.preview import Chosen
+from backend import formats
 from backend.services import Cost, Estimate, ModelInfo, Resolution
 
 

@@ -6,10 +6,11 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.components import Column, certificate_badge, graph, info, interval, plain_table, rate, stat
 from app.components.states import empty, withheld
 from app.figures import GroupMark, distance_strip
+from backend import formats
 from backend.services import Asked, DetectorQuality
 
 LABELS = {

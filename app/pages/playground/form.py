@@ -4,9 +4,9 @@ import dash_mantine_components as dmc
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components import aria, info
 from app.router import Visit
+from backend import formats
 from backend.services import JudgeInfo, ModelInfo, Services
 
 RECENT = 10

@@ -10,11 +10,12 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.components import Column, aria, icon, info, plain_table
 from app.components.states import empty
 from app.pages.playground import answer as playground_answer
 from app.pages.playground import routing as playground_routing
+from backend import formats
 from backend.services import PROMPTS_HIDDEN, Asked, Question, Services, Waiting
 
 EARLIER = 10

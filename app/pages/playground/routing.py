@@ -10,10 +10,11 @@ import numpy as np
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats, wording
+from app import wording
 from app.components import Column, graph, info, plain_table
 from app.components.tokens import visible
 from app.figures import heatmap
+from backend import formats
 from backend.services import Asked
 
 WINDOWS = {"prompt": "Prompt", "response": "Answer"}

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components import Column, graph, info, plain_table
 from app.figures import balance_bars
+from backend import formats
 from backend.services import Balance, TopicBalance
 
 MOST_TOPICS = 30

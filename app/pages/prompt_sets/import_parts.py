@@ -7,11 +7,11 @@ import dash_mantine_components as dmc
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components import Column, plain_table
 from app.components.states import field_error
 from app.pages.prompt_sets.balance import balance_view
 from app.pages.prompt_sets.text import prompt_text
+from backend import formats
 from backend.services import ImportPreview
 
 MEANINGS = {"harmful": "harmful", "benign": "benign", "none": ""}

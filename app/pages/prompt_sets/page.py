@@ -4,7 +4,7 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.callbacks import Binder
 from app.components import Column, aria, icon, info, plain_table
 from app.components.states import empty
@@ -12,6 +12,7 @@ from app.pages.models.runs_of import runs_section
 from app.pages.prompt_sets.balance import balance_view
 from app.pages.prompt_sets.text import prompt_text
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import Prompt, PromptFilter, PromptSetInfo, Services
 
 PER_PAGE = 50

@@ -9,10 +9,11 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.components import Column, plain_table
 from app.components.states import field_error
 from app.pages.prompt_sets.text import prompt_text
+from backend import formats
 from backend.services import (
     Balance,
     ExpertScopeError,

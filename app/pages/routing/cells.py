@@ -9,11 +9,12 @@ from dash import dcc, html
 from dash.development.base_component import Component
 from plotly.graph_objects import Figure
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components import dataset
 from app.figures import Colours, routing_picture
 from app.quantities import QUANTITIES
 from app.selection import Selection
+from backend import formats
 from backend.services import Heatmap, Services
 
 MOST = 8

@@ -5,9 +5,10 @@ from typing import Any
 
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.components import grid
 from app.pages.experts.table import orders
+from backend import formats
 from backend.services import Heatmap, Services
 
 BLOCK = 100

@@ -9,8 +9,9 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.components import Column, aria, dataset, info, interval, plain_table
+from backend import formats
 
 NAMES = {
     "coactivation": "Co-activation",
@@ -93,7 +94,7 @@ def layer_table(run_id: str, report: Mapping[str, Any]) -> Component:
         ]
         for row in per_layer
     ]
-    table = plain_table(columns, rows, "Routing by layer")
+    table = plain_table(columns, rows, "Routing by layer", light=True)
     return html.Section([html.H2("Layers"), table, *_withheld(report)], className="stack layers")
 
 

@@ -13,7 +13,7 @@ from dash import Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 from plotly.graph_objects import Figure
 
-from app import formats, wording
+from app import wording
 from app.callbacks import Binder
 from app.components import graph
 from app.pages.experts.summary import expert_summary
@@ -26,6 +26,7 @@ from app.pages.routing.topic_maps import Maps, draw_maps, maps_title
 from app.pages.run.frame import Finished, run_view
 from app.router import Page, View, Visit
 from app.selection import Selection
+from backend import formats
 from backend.services import ExpertScopeError, Heatmap, Services
 
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from plotly.graph_objects import Figure
 
-from app import formats, wording
+from app import wording
 from app.figures import Colours, topic_panels
 from app.pages.routing.cells import UNITS, Choice, mean_note, short_name
 from app.quantities import QUANTITIES
+from backend import formats
 from backend.services import Services
 
 

@@ -12,12 +12,13 @@ import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.callbacks import Binder
 from app.components import aria, certificate_badge, dataset, icon, status
 from app.components.states import field_error
 from app.router import View, Visit
 from app.selection import Selection
+from backend import formats
 from backend.services import ENDED, ExpertScopeError, RunInfo, Services
 from backend.services.documents import NAMES
 from backend.services.progress import STAGE_WEIGHTS

@@ -6,7 +6,7 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components import aria, dataset, effect_strip, icon, info, interval, ladder, rate, static_graph
 from app.components.certificate import certificate_text
 from app.components.effect import effect_span
@@ -15,6 +15,7 @@ from app.pages.run.act_on import act_on
 from app.pages.run.frame import Finished, run_view
 from app.pages.run.made_from import made_from
 from app.router import View, Visit
+from backend import formats
 from backend.services import RunInfo, Services, routing_finding
 
 Report = Mapping[str, Any]

@@ -7,11 +7,12 @@ from typing import Any
 from dash import Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.callbacks import Binder
 from app.components import Column, aria, icon, info, interval, ladder, plain_table, rate
 from app.pages.run.frame import Documented, Finished, document_view, run_view
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import ExpertScopeError, Services, Summary
 from backend.services.documents import FILES as LEFT
 from backend.services.documents import NAMES

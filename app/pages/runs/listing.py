@@ -8,9 +8,10 @@ import dash_mantine_components as dmc
 from dash import ALL, dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats, wording
+from app import addresses, wording
 from app.components import Column, aria, plain_table, status
 from app.components.states import empty
+from backend import formats
 from backend.services import ENDED, RunInfo, Services
 from backend.services import Page as Listing
 

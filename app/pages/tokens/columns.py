@@ -11,9 +11,9 @@ import numpy as np
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components import aria, dataset, grid, icon
 from app.components.tokens import visible
+from backend import formats
 from backend.services import Answer, TokenTrace, TokenView, TracedPrompt
 
 HIDDEN = "hidden"

@@ -7,10 +7,11 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.components import aria, icon
 from app.components.states import empty, withheld
 from app.pages.tokens.look import Look, Ranked
+from backend import formats
 from backend.services import RunInfo, TracedPrompt
 
 WAYS = {"mass": "Refusal-relevant mass", "ranked": "Highest-ranked experts", "expert": "One expert"}

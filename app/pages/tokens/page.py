@@ -10,7 +10,7 @@ from typing import Any, cast
 from dash import Input, Output, State, ctx, dcc, html
 from dash.development.base_component import Component
 
-from app import addresses, formats
+from app import addresses
 from app.callbacks import Binder
 from app.components import graph, info
 from app.components.states import withheld
@@ -21,6 +21,7 @@ from app.pages.tokens.columns import Column, columns, details, table
 from app.pages.tokens.controls import controls, kept, layer_name, legend, no_flags, nothing, position_of, value
 from app.pages.tokens.look import By, Look, Ranked, first_look, fitting, narrowed, place
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import (
     RunInfo,
     Services,

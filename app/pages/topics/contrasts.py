@@ -6,11 +6,12 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats, wording
+from app import wording
 from app.components import Column, graph, info, interval, plain_table
 from app.components.states import withheld
 from app.figures import contrasts_by_layer
 from app.pages.run.frame import Finished
+from backend import formats
 
 CONTRASTS = (
     ("topic", "Topic", "benign prompts of two topics"),

@@ -7,11 +7,11 @@ import dash_mantine_components as dmc
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats
 from app.components import Column, aria, dataset, graph, info, plain_table
 from app.figures import topic_matrix
 from app.pages.run.frame import Finished
 from app.router import Visit
+from backend import formats
 from backend.services import ExpertScopeError, Services, TopicDistances, nearest_topics
 
 MEAN = "mean"

@@ -6,12 +6,13 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats, wording
+from app import wording
 from app.components import Column, aria, dataset, graph, info, plain_table
 from app.components.states import withheld
 from app.figures import explained_scatter
 from app.figures.explained import ExplainedPoints
 from app.pages.run.frame import Finished
+from backend import formats
 from backend.services import Services
 
 

@@ -6,11 +6,12 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import formats, wording
+from app import wording
 from app.components import Column, aria, dataset, graph, info, interval, plain_table
 from app.figures import divergence_by_layer, ratio_by_layer
 from app.pages.run.frame import Finished
 from app.pages.topics.contrasts import CONTRASTS
+from backend import formats
 from backend.services import follows
 
 PerLayer = Sequence[Mapping[str, Any]]
@@ -86,7 +87,7 @@ def _drives(finished: Finished, per_layer: PerLayer) -> Component:
         ]
         for row in per_layer
     ]
-    table = plain_table(columns, rows, "What drives each layer", "table tall", marks=layer_marks(per_layer))
+    table = plain_table(columns, rows, "What drives each layer", "table tall", marks=layer_marks(per_layer), light=True)
     return html.Section([html.H3("What drives each layer"), table], className="stack tall-table")
 
 
@@ -113,5 +114,7 @@ def numbers(per_layer: PerLayer) -> list[Component]:
         ]
         for row in per_layer
     ]
-    table = plain_table(columns, rows, "Divergence by layer, with 95 % intervals", marks=layer_marks(per_layer))
+    table = plain_table(
+        columns, rows, "Divergence by layer, with 95 % intervals", marks=layer_marks(per_layer), light=True
+    )
     return [html.H2("The same in numbers"), table]

@@ -11,7 +11,7 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
-from app import formats, wording
+from app import wording
 from app.callbacks import Binder
 from app.components import contents, info, interval, stat
 from app.components.states import withheld
@@ -21,6 +21,7 @@ from app.pages.topics import distances as topic_distances
 from app.pages.topics import experts as topic_experts
 from app.pages.topics import layers as topic_layers
 from app.router import Page, View, Visit
+from backend import formats
 from backend.services import Services, routing_finding
 
 MEAN = topic_distances.MEAN

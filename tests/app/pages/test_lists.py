@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from app import formats
+from backend import formats
 from backend.services import ModelInfo, PromptSetInfo, RunInfo, Services
 
 Show = Callable[..., str]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app import formats
 from app.pages.routing.layer_table import layer_table
 from app.pages.run import report as report_page
+from backend import formats
 from backend.services import NotInstalledError, RunInfo, Services
 from tests.backend.factories import FLAGGED, make_result
 

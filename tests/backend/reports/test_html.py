@@ -119,7 +119,7 @@ def test_a_report_with_withheld_parts_can_be_drawn(missing: str) -> None:
         report["routing"]["topic_ratio"] = nothing
         for row in report["routing"]["per_layer"]:
             row |= dict.fromkeys(("topic", "within_topic", "safety", "topic_ratio"), nothing)
-    assert "–" in render(result).text
+    assert "—" in render(result).text
 
 
 def test_the_page_is_light() -> None:
@@ -148,7 +148,7 @@ def test_the_dose_curve_is_drawn_beside_its_numbers() -> None:
     assert "Masking more and more experts" in page.text
     doses = result.report["interventions"]["dose"]
     assert len([tag for tag, _ in page.tags if tag == "circle"]) == len(doses)
-    assert "0.2 [0.05, 0.5]" in page.text
+    assert "0.20 [0.05, 0.50]" in page.text
     result.report["interventions"] = None
     assert "Masking more and more experts" not in render(result).text
     del result.report["interventions"]
@@ -167,8 +167,8 @@ def test_rare_experts_stand_in_a_table_alarms_first() -> None:
     result.report["rare"] = RARE
     text = render(result).text
     assert "Rare experts: an alarm" in text
-    assert "L1·E3 (alarm)4 %7−24.6−99 %" in text
-    assert "L0·E25 %600 %" in text
+    assert "L1·E3 (alarm)4.5 %7−24.6−99 %" in text
+    assert "L0·E25.0 %600.0 %" in text
     result.report["rare"] = RARE[1:]
     assert "Rare experts: an alarm" not in render(result).text
 

@@ -19,14 +19,14 @@ def test_six_questions_have_their_answers_with_intervals() -> None:
     assert list(found) == NAMES
     assert found["Asked"][0] == "6 matched pairs over 2 topics, quick preset, seed 0."
     assert "3 MoE layers of 8 experts, 2 selected per token" in found["Asked"][1]
-    assert found["Capture"][1] == "3 of 3 layers, 1,200 of 1,200 selections."
+    assert found["Capture"][1] == "3 of 3 layers, 1\u202f200 of 1\u202f200 selections."
     assert found["Routing"][0] == "Routing follows topic, not safety: ρ = 0.24 [0.19, 0.29]."
     assert found["Experts"][0] == "2 of 24 experts carry refusal: L2·E5, L1·E3."
     assert found["Effect"][0] == (
         "Refusal of harmful prompts goes from 100 % [100, 100] to 0 % [0, 0] with the flagged experts masked; with "
-        "matched random sets masked it is 99 % [98, 100] (p = 0.0476)."
+        "matched random sets masked it is 99 % [98, 100] (p = 0.048)."
     )
-    assert "3.1 [3.05, 3.15] nats; 100 matched random sets lose 0.01 (sd 0.02); p = 0.0099" in found["Effect"][1]
+    assert "3.10 [3.05, 3.15] nats; 100 matched random sets lose 0.01 (sd 0.02); p = 0.0099" in found["Effect"][1]
     assert found["Doubt"] == (
         "24 experts were ablated alone.",
         "2 quantities withheld; the last pages say which and why.",

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app import formats
+from backend import formats
 
 
 def between(estimate: float, low: float | None, high: float | None) -> dict[str, float | None]:
