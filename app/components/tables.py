@@ -75,6 +75,9 @@ def grid(
         "ensureDomOrder": True,
         "suppressColumnVirtualisation": True,
         "animateRows": False,
+        # Arrows move inside and Tab leaves: one stop, not hundreds.
+        "tabToNextHeader": {"function": "tabLeaves()"},
+        "tabToNextCell": {"function": "tabLeaves()"},
         "rowHeight": 36,
         "headerHeight": 36,
         **(options or {}),

@@ -64,7 +64,7 @@
     window.dash_ag_grid.getApiAsync("experts-table").then((api) => api.redrawRows());
   });
 
-  Object.assign(functions, { times, lit: isChosen });
+  Object.assign(functions, { times, lit: isChosen, tabLeaves: () => false });
 
   /* What a new filter finds begins at its first row, however far somebody had scrolled before. Once more after the table has
      become as short as what was found: it then restores the place at which it was cut. */

@@ -35,6 +35,8 @@ OPEN = {
     "GET /sign-in/oidc/callback",
     "GET /ui/_dash-component-suites/{package_name}/{fingerprinted_path:path}",
     "GET /ui/_favicon.ico",
+    "GET /ui/assets/css/all.css",
+    "GET /ui/assets/js/all.js",
     "GET /ui/assets/{path:path}",
 }
 """What a stranger gets: health, the way in, static files."""
