@@ -44,7 +44,7 @@ COPY --from=build /opt/expertscope /opt/expertscope
 # Models from the hub are kept with the data; fontconfig's cache is made anew where /tmp is.
 ENV PATH=/opt/expertscope/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp XDG_CACHE_HOME=/tmp/cache HF_HOME=/data/huggingface \
-    EXPERTSCOPE_DATA_DIR=/data EXPERTSCOPE_HOST=0.0.0.0 EXPERTSCOPE_LOG_JSON=true
+    EXPERTSCOPE_DATA_DIR=/data EXPERTSCOPE_HOST=0.0.0.0 EXPERTSCOPE_LOG_JSON=true EXPERTSCOPE_ACCESS_LOG=true
 USER 10001:10001
 WORKDIR /data
 VOLUME /data

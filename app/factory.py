@@ -15,6 +15,7 @@ from app import addresses, bundles, shell
 from app.callbacks import Binder
 from app.pages import PAGES, REGISTRATIONS
 from app.router import Router
+from backend.logs import request_id
 from backend.services import NotFoundError, Services
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -120,4 +121,6 @@ def _add_routes(server: FastAPI, dash: Any, router: Router) -> None:
 def _report_error(error: Exception) -> None:
     """A callback failed in a way nobody foresaw: log it, and tell the person that the page may be incomplete."""
     log.error("a page callback failed", exc_info=error)
-    set_props("notice", {"children": "Something went wrong on the server; its log says what. Reload to try again."})
+    known = request_id()
+    line = f"the line with request_id {known} of its log" if known else "its log"
+    set_props("notice", {"children": f"Something went wrong on the server; {line} says what. Reload to try again."})

@@ -1,4 +1,5 @@
-"""Log lines of every ExpertScope process: to stderr, one event per line, with the run that they belong to.
+"""Log lines of every ExpertScope process: to stderr, one event per line, with the request and the run that they
+belong to.
 
 `configure` is called once by each command; everything else calls `structlog.get_logger()` or the standard library's
 `logging`, which end in the same place. A line never carries a prompt, an answer, a secret or a path of this machine.
@@ -23,6 +24,7 @@ _SECRET_NAME = re.compile(r"token$|secret|password|authorization|cookie|api_?key
 _SECRET_VALUE = re.compile(r"\bhf_[A-Za-z0-9]{16,}|(?<=Bearer )\S+|(?<=://)[^\s/:@]+:[^\s/@]+(?=@)")
 _PATH = re.compile(r"(?<![\w./~<>-])/(?P<top>[\w.-]+)(?:/[\w.@+-]+)*/(?P<name>[\w.@+-]+)")
 HIDDEN = "<hidden>"
+REQUEST_ID = "request_id"
 
 
 def configure(settings: Settings) -> None:
@@ -70,6 +72,12 @@ class Stderr(logging.StreamHandler[TextIO]):
 def bound(**names: str | int) -> AbstractContextManager[object]:
     """Within the block every line of this thread carries `names`, such as run_id."""
     return structlog.contextvars.bound_contextvars(**names)
+
+
+def request_id() -> str | None:
+    """The id of the request that is being answered, None outside of one."""
+    known: str | None = structlog.contextvars.get_contextvars().get(REQUEST_ID)
+    return known
 
 
 def readable() -> structlog.dev.ConsoleRenderer:

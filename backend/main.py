@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from backend.access import Principal
-from backend.api import Failsafe, RequestMetrics, add_handlers, add_routes
+from backend.api import Failsafe, RequestIds, RequestMetrics, add_handlers, add_routes
 from backend.api.metrics import Metrics
 from backend.api.sign_in import asked_to_sign_in
 from backend.security import Authenticate, BodyLimit, Cookies, Guard, RateLimit
@@ -94,6 +94,7 @@ def _add_middleware(server: FastAPI, settings: Settings, services: Services) -> 
     server.add_middleware(Failsafe)
     server.add_middleware(RequestMetrics, metrics=server.state.metrics)
     server.add_middleware(Guard, settings=settings, script_hashes=script_hashes)
+    server.add_middleware(RequestIds, access_log=settings.access_log)
 
 
 def _operation_id(route: APIRoute) -> str:

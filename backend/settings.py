@@ -178,6 +178,11 @@ class Settings(BaseSettings):
         default="info", description="Least severe log line that is written."
     )
     log_json: bool = Field(default=False, description="Write log lines as JSON instead of readable text.")
+    access_log: bool = Field(
+        default=False,
+        description="Write a log line for every answer: method, route, status, milliseconds, who asked and the "
+        "request's id.",
+    )
     first_run: bool = Field(
         default=True, description="On an empty database register the built-in models and audit one of them."
     )

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from analysis.errors import ExpertScopeError
 from backend.envelope import Detail, detail, envelope, envelope_of
+from backend.logs import request_id
 from backend.services import passing_reason
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,14 @@ class Failsafe:
             if started:
                 raise
             log.exception("%s %s failed", scope["method"], scope["path"])
-            answer = envelope(
-                500, "the server failed in a way nobody foresaw: its log says what", code="internal_error"
-            )
-            await answer(scope, receive, send)
+            await _unforeseen()(scope, receive, send)
+
+
+def _unforeseen() -> Response:
+    """Its log line carries the same id."""
+    known = request_id()
+    place = f"the line with request_id {known} of its log" if known else "its log"
+    return envelope(500, f"the server failed in a way nobody foresaw: {place} says what", code="internal_error")
 
 
 async def _on_our_error(request: Request, error: Exception) -> Response:
@@ -91,7 +96,7 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
     reason = passing_reason(error)
     if reason is None:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return envelope(500, "the server failed in a way nobody foresaw: its log says what", code="internal_error")
+        return _unforeseen()
     log.error("%s %s failed: %s", request.method, request.url.path, reason)
     return envelope(503, reason, code="database_unavailable", headers={"Retry-After": "10"})
 

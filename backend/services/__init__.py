@@ -50,6 +50,7 @@ from backend.services.integrity import StoredFault
 from backend.services.judges import Judges
 from backend.services.leading_experts import LeadingExpert
 from backend.services.models import Models
+from backend.services.monitoring import Monitoring, Snapshot
 from backend.services.oidc import IdentityProvider
 from backend.services.playground import Playground, Taken
 from backend.services.playground_references import PlaygroundReferences
@@ -125,6 +126,7 @@ class Services:
     playground: Playground
     estimates: Estimates
     status: Status
+    monitoring: Monitoring
     storage: Storage
     archives: Archives
     settings: Settings
@@ -176,6 +178,7 @@ def open_services(settings: Settings) -> Services:
         playground=Playground(database, settings, models, workers, references),
         estimates=Estimates(database, settings, models, prompt_sets, runs, workers),
         status=Status(database, settings, runs, workers),
+        monitoring=Monitoring(database, settings, runs, workers),
         storage=Storage(database, settings, results, documents, audit_log),
         archives=Archives(database, settings, models, documents, audit_log),
         settings=settings,
@@ -242,6 +245,7 @@ __all__ = [
     "ModelInfo",
     "ModelInspection",
     "Models",
+    "Monitoring",
     "NewApiToken",
     "NewQuestion",
     "NewRun",
@@ -284,6 +288,7 @@ __all__ = [
     "Services",
     "Settings",
     "SignedIn",
+    "Snapshot",
     "Status",
     "StatusReport",
     "Storage",

@@ -6,17 +6,14 @@ shards makes the answer incomplete, which it says, and never slow.
 
 import os
 import re
-import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import func, make_url, select, text
+from sqlalchemy import func, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.errors import NotReadyError
@@ -25,13 +22,10 @@ from backend.db import Database
 from backend.db.tables import ModelRow, PromptRow, PromptSetRow
 from backend.services.records import RunInfo
 from backend.services.runs import Runs
+from backend.services.sizes import database_bytes, folder_size, free_bytes
 from backend.services.workers import WorkerInfo, Workers
 from backend.settings import Settings
 
-MAX_FILES = 20_000
-"""Files and folders that are looked at below the runs' folder."""
-MAX_DEPTH = 3
-"""runs/ID/shards/FILE."""
 SHOWN_RUNS = 50
 LOW_DISK = 1_000_000_000
 PACKAGES = ("expertscope", "torch", "transformers", "peft", "fastapi", "dash", "sqlalchemy", "weasyprint")
@@ -136,26 +130,15 @@ class Status:
         return Storage(
             data_dir=str(folder),
             database=make_url(self._settings.database).render_as_string(hide_password=True),
-            database_bytes=self._database_size(),
+            database_bytes=database_bytes(self._database, self._settings),
             runs_bytes=used,
             runs_complete=complete,
-            free_bytes=_free(folder),
+            free_bytes=free_bytes(folder),
             runs=sum(self._runs.counts().values()),
             prompt_sets=prompt_sets,
             prompts=prompts,
             models=models,
         )
-
-    def _database_size(self) -> int | None:
-        url = make_url(self._settings.database)
-        if url.get_backend_name() == "sqlite":
-            return _file_size(Path(url.database or ""))
-        try:
-            with self._database.read() as session:
-                size: int | None = session.scalar(text("select pg_database_size(current_database())"))
-                return size
-        except SQLAlchemyError:  # a role that may not ask
-            return None
 
 
 def settings_in_force(settings: Settings) -> list[SettingInForce]:
@@ -167,49 +150,6 @@ def settings_in_force(settings: Settings) -> list[SettingInForce]:
         text_ = _text(name, value)
         shown.append(SettingInForce(f"EXPERTSCOPE_{name.upper()}", text_, default, field.description or ""))
     return shown
-
-
-def folder_size(folder: Path) -> tuple[int, bool]:
-    """Bytes of the files in `folder` and three levels below, and whether all of them were looked at."""
-    total = 0
-    for seen, entry in enumerate(_entries(folder, MAX_DEPTH), start=1):
-        if seen > MAX_FILES:
-            return total, False
-        if entry.is_file(follow_symlinks=False):
-            total += _entry_size(entry)
-    return total, True
-
-
-def _entries(folder: Path | str, depth: int) -> Iterator["os.DirEntry[str]"]:
-    """Runs come and go while this looks, so what has vanished counts as nothing."""
-    try:
-        with os.scandir(folder) as found:
-            for entry in found:
-                yield entry
-                if depth and entry.is_dir(follow_symlinks=False):
-                    yield from _entries(entry.path, depth - 1)
-    except OSError:
-        return
-
-
-def _entry_size(entry: "os.DirEntry[str]") -> int:
-    try:
-        return entry.stat(follow_symlinks=False).st_size
-    except OSError:
-        return 0
-
-
-def _file_size(database: Path) -> int:
-    """An SQLite file with its journals."""
-    files = (database.with_name(f"{database.name}{ending}") for ending in ("", "-wal", "-shm"))
-    return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def _free(folder: Path) -> int | None:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None
 
 
 def _problems(worker: WorkerInfo | None, storage: Storage) -> list[str]:

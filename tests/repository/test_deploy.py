@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
+from starlette.testclient import TestClient
 
 from backend.cli import app
-from backend.main import _BODY_OVERHEAD
+from backend.main import _BODY_OVERHEAD, create_app
 from backend.settings import Settings
 
 UNITS = ("expertscope-api.service", "expertscope-worker@.service")
@@ -113,3 +115,27 @@ def test_nginx_lets_through_what_the_server_takes(repository: Path) -> None:
     } <= directives
     # What a client sent is never passed on as if it were true.
     assert "$proxy_add_x_forwarded_for" not in text
+
+
+def test_every_alert_asks_for_metrics_that_the_server_has(repository: Path, tmp_path: Path) -> None:
+    rules = yaml.safe_load((repository / "deploy" / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    assert len(alerts) >= 5
+    with TestClient(create_app(Settings(data_dir=tmp_path)), base_url="http://127.0.0.1") as client:
+        client.get("/healthz")
+        offered = set(re.findall(r"^# TYPE (\S+)", client.get("/metrics").text, re.MULTILINE))
+    for rule in alerts:
+        named = set(re.findall(r"\bexpertscope_\w+", rule["expr"]))
+        assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in named} <= offered, rule["alert"]
+        assert named or "up{" in rule["expr"]
+        assert rule["annotations"]["summary"].endswith(".")
+        assert rule["labels"]["severity"] in ("page", "ticket")
+
+
+def test_the_guide_names_every_metric(repository: Path, tmp_path: Path) -> None:
+    with TestClient(create_app(Settings(data_dir=tmp_path)), base_url="http://127.0.0.1") as client:
+        client.get("/healthz")
+        offered = set(re.findall(r"^# TYPE (expertscope_\w+)", client.get("/metrics").text, re.MULTILINE))
+    offered = {name for name in offered if not name.endswith("_created")}
+    guide = (repository / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert offered == set(re.findall(r"`(expertscope_\w+)`", guide.partition("## Watch")[2].partition("## Upgrade")[0]))

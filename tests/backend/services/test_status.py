@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from analysis.errors import NotReadyError
 from backend.db.tables import WorkerRow
 from backend.services import ModelInfo, NewRun, PromptSetInfo, RunInfo, Services
 from backend.services import status as status_module
-from backend.services.status import folder_size, settings_in_force
+from backend.services.status import settings_in_force
 from backend.settings import Settings
 
 SECRET = "sk-do-not-show"
@@ -29,23 +28,6 @@ def test_the_database_has_the_size_of_its_files(services: Services, done: RunInf
         pytest.skip("PostgreSQL says it itself")
     files = services.settings.data_dir.glob("expertscope.db*")
     assert services.status.read().storage.database_bytes == sum(path.stat().st_size for path in files)
-
-
-def test_a_folder_is_measured_four_levels_deep(tmp_path: Path) -> None:
-    deep = tmp_path / "run" / "shards"
-    deep.mkdir(parents=True)
-    (tmp_path / "a").write_bytes(b"x" * 10)
-    (deep / "b").write_bytes(b"x" * 200)
-    (tmp_path / "link").symlink_to(deep / "b")
-    assert folder_size(tmp_path) == (210, True)
-    assert folder_size(tmp_path / "nowhere") == (0, True)
-
-
-def test_more_files_than_are_looked_at_make_a_lower_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status_module, "MAX_FILES", 3)
-    for number in range(5):
-        (tmp_path / str(number)).write_bytes(b"x" * 10)
-    assert folder_size(tmp_path) == (30, False)
 
 
 def test_the_queue_is_in_the_order_in_which_runs_are_taken_up(
