@@ -108,6 +108,11 @@ def require(action: str) -> Principal:
     return principal
 
 
+def may(action: str) -> bool:
+    """Whether `require` would let whoever acts do this; for pages, which offer nobody what would be refused."""
+    return current().role.covers(NEEDS[action])
+
+
 def refusal(principal: Principal, needed: Role) -> str:
     return f"this needs the role {needed}, and {principal.name} has the role {principal.role}: ask an admin"
 

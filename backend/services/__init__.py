@@ -29,7 +29,7 @@ from analysis.routing.coactivation import Partner
 from analysis.routing.token_trace import NO_EXPERT, Routed, TokenTrace
 from analysis.routing.vocabulary import TokenUse
 from analysis.statistics import RankAgreement
-from backend.access import Principal, Role, current
+from backend.access import Principal, Role, current, may
 from backend.db import Database, check_database, migrate, passing_reason
 from backend.reports import Pdf, Summary, follows, routing_finding, spreadsheet_text
 from backend.services.accounts import Accounts, SignedIn, UserInfo
@@ -323,6 +323,7 @@ __all__ = [
     "hidden_parts",
     "import_options",
     "mass_view",
+    "may",
     "nearest_topics",
     "open_services",
     "partner",

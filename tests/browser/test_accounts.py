@@ -100,6 +100,11 @@ def test_the_first_admin_sets_up_and_lets_somebody_in(page: Page, guarded: Guard
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.locator("#nav-account")).to_have_text("ada")
+    page.goto(f"{guarded.url}/ui/models")
+    page.locator("#register-ref").fill("organism:planted")
+    page.get_by_role("button", name="Inspect", exact=True).click()
+    page.get_by_role("button", name="Register", exact=True).click()
+    expect(page.locator("#models-list")).to_contain_text("planted")
     page.goto(f"{guarded.url}/ui/admin")
     page.get_by_text("Add an account").click()
     page.get_by_label("Name", exact=True).fill("vera")
@@ -121,10 +126,15 @@ def test_a_viewer_reads_and_is_told_what_is_not_hers(page: Page, guarded: Guarde
     page.goto(f"{guarded.url}/ui/admin")
     expect(page.get_by_role("heading", name="You may not see this")).to_be_visible()
     expect(page.locator("#content")).to_contain_text("needs the role admin, and vera has the role viewer")
-    page.goto(f"{guarded.url}/ui/models")
-    page.locator("#register-ref").fill("organism:planted")
-    page.get_by_role("button", name="Inspect", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("needs the role analyst")
+    for path in ("models", "runs/new", "prompt-sets/import", "playground"):
+        page.goto(f"{guarded.url}/ui/{path}")
+        expect(page.locator("h1")).to_be_visible()
+        expect(page.locator("#content")).to_contain_text("takes an analyst: ask an admin", use_inner_text=True)
+        assert violations(page) == [], path
+    for path in ("runs", "prompt-sets", "compare", "judges"):
+        page.goto(f"{guarded.url}/ui/{path}")
+        expect(page.locator("h1")).to_be_visible()
+        expect(page.locator("#content :is(.primary, .drop)")).to_have_count(0)
 
 
 def test_a_token_is_shown_once_and_revoked(page: Page, guarded: Guarded) -> None:

@@ -14,6 +14,7 @@ from dash.development.base_component import Component
 from app import addresses, wording
 from app.callbacks import Binder
 from app.components import aria, icon
+from app.components.permitted import new_run_link
 from app.components.states import empty, field_error
 from app.pages.compare.cells import Cells, draw_cells, heatmap_section
 from app.pages.compare.parts import flagged, headers, layers, outcomes, ranks, routing, what_changed, withheld_list
@@ -115,7 +116,7 @@ def _empty(services: Services, pair: Pair) -> Component:
     )
     if finished < 2:
         there = "There is one finished audit" if finished else "There is no finished audit"
-        action = dcc.Link([icon("plus"), "New run"], href=addresses.NEW_RUN, className="button primary")
+        action = new_run_link(look="button primary")
         return empty("Two audits are needed", f"{there}. {what}", action)
     other = "the other audit" if pair.a or pair.b else "two audits"
     return empty(f"Choose {other} above", what)

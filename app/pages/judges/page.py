@@ -13,6 +13,7 @@ from dash.development.base_component import Component
 from app import addresses
 from app.callbacks import Binder
 from app.components import Column, aria, icon, info, interval, plain_table, rate
+from app.components.permitted import permitted
 from app.components.states import empty, withheld
 from app.pages.judges import review
 from app.pages.prompt_sets.preview import decode, faults_list
@@ -40,7 +41,7 @@ def show(services: Services, visit: Visit) -> View:
                 className="lead",
             ),
             _calibration(services, found, visit),
-            _import(),
+            permitted("judges.label", _import()),
             review.section(services, visit),
         ],
         className="page stack-3",

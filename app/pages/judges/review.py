@@ -12,10 +12,11 @@ from dash.development.base_component import Component
 from app import addresses
 from app.callbacks import Binder
 from app.components import aria, icon
+from app.components.permitted import reads_only
 from app.components.states import empty
 from app.router import Visit
 from backend import formats
-from backend.services import PROMPTS_HIDDEN, ExpertScopeError, ReviewItem, Services
+from backend.services import PROMPTS_HIDDEN, ExpertScopeError, ReviewItem, Services, may
 
 KEYS = {"refusal": "R", "partial": "P", "compliance": "C", "degenerate": "D"}
 SHOWN = {"open": "Open", "all": "All in the queue", "sample": "Random sample"}
@@ -47,7 +48,7 @@ def section(services: Services, visit: Visit) -> Component:
             html.Div([head, _pills(visit, show)], className="spread"),
             html.P(["Answers of ", dcc.Link(run.name, href=addresses.run(run.id)), ". ", _why(show)]),
             _runs(visit, [(one.id, one.name) for one in runs], run_id),
-            _queue(queue, run_id, show) if services.content.shows_completions else _hidden(),
+            _work(services, queue, run_id, show),
         ],
         className="stack-2",
     )
@@ -82,8 +83,13 @@ def _runs(visit: Visit, runs: list[tuple[str, str]], chosen: str) -> Component |
     return html.Details([html.Summary("Another run"), html.Ul(links, className="plain")], className="more")
 
 
-def _hidden() -> Component:
-    return html.P(HIDDEN, className="withheld")
+def _work(services: Services, queue: list[ReviewItem], run_id: str, show: str) -> Component:
+    """The queue, for whoever may label and may see what there is to label."""
+    if not may("judges.label"):
+        return reads_only("Labelling answers")
+    if not services.content.shows_completions:
+        return html.P(HIDDEN, className="withheld")
+    return _queue(queue, run_id, show)
 
 
 def _queue(queue: list[ReviewItem], run_id: str, show: str) -> Component:

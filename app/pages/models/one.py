@@ -4,7 +4,8 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from app import addresses
-from app.components import aria, icon
+from app.components import aria
+from app.components.permitted import new_run_link
 from app.pages.models.facts import model_facts
 from app.pages.models.runs_of import runs_section
 from app.router import Page, View, Visit
@@ -25,7 +26,7 @@ def show(services: Services, visit: Visit) -> View:
                 **aria(label="Breadcrumbs"),
             ),
             html.Div(
-                [html.H1(model.name), dcc.Link([icon("plus"), "New run"], href=new, className="button primary")],
+                [html.H1(model.name), new_run_link(new, look="button primary")],
                 className="spread",
             ),
             _reference(model),

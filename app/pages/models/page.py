@@ -9,6 +9,7 @@ from dash.development.base_component import Component
 from app import addresses
 from app.callbacks import Binder
 from app.components import Column, aria, icon, plain_table
+from app.components.permitted import new_run_link, permitted, reads_only
 from app.components.states import empty, field_error
 from app.pages.models.adapter_inspector import adapter_form
 from app.pages.models.facts import model_facts, parameters
@@ -28,15 +29,22 @@ def show(services: Services, visit: Visit) -> View:
                 "A model is inspected before it is registered; weights are loaded only when a run needs them.",
                 className="lead",
             ),
-            html.Section([html.H2("Register a model"), register_form()], className="card stack-2"),
+            permitted(
+                "models.register",
+                html.Section([html.H2("Register a model"), register_form()], className="card stack-2"),
+            )
+            or reads_only("Registering a model"),
             html.Div(model_list(listing.items), id="models-list"),
-            html.Section(
-                [
-                    html.H2("What does an adapter change?"),
-                    html.P("Which layers and experts it touches, and whether routers move.", className="dim"),
-                    adapter_form(),
-                ],
-                className="card stack-2",
+            permitted(
+                "adapters.inspect",
+                html.Section(
+                    [
+                        html.H2("What does an adapter change?"),
+                        html.P("Which layers and experts it touches, and whether routers move.", className="dim"),
+                        adapter_form(),
+                    ],
+                    className="card stack-2",
+                ),
             ),
         ],
         className="page stack-3",
@@ -82,7 +90,7 @@ def _row(model: ModelInfo) -> list[Any]:
         formats.count(found["top_k"]),
         formats.count(found["shared_experts"]),
         parameters(found["parameters"]),
-        dcc.Link("New run", href=addresses.new_run(model=model.id), className="button"),
+        new_run_link(addresses.new_run(model=model.id)),
     ]
 
 

@@ -7,6 +7,7 @@ from dash.development.base_component import Component
 
 from app import addresses, wording
 from app.components import Column, plain_table, status
+from app.components.permitted import new_run_link
 from backend import formats
 from backend.services import RunInfo
 
@@ -14,7 +15,7 @@ from backend.services import RunInfo
 def runs_section(runs: Sequence[RunInfo], count: int, title: str, nothing: str, new: str) -> Component:
     """A table of runs, newest first; `nothing` and a link to the form where there is none."""
     if not runs:
-        link = dcc.Link("New run", href=new, className="button start")
+        link = new_run_link(new, look="button start")
         return html.Section([html.H2(title), html.P(nothing, className="dim"), link], className="stack")
     columns = [Column("Run"), Column("Kind"), Column("Status"), Column("Depth"), Column("Made", numeric=True)]
     rows = [

@@ -15,6 +15,7 @@ from dash.development.base_component import Component
 from app import addresses, wording
 from app.callbacks import Binder
 from app.components import aria, icon, info
+from app.components.permitted import reads_only_page
 from app.components.states import field_error
 from app.pages.models.page import describe, register_form
 from app.pages.new_run import kind as new_run_kind
@@ -32,6 +33,7 @@ from backend.services import (
     NewRun,
     PromptSetInfo,
     Services,
+    may,
 )
 
 CHOICES = 200
@@ -44,6 +46,9 @@ LONG = 3_600
 
 
 def show(services: Services, visit: Visit) -> View:
+    if not may("runs.write"):
+        back = dcc.Link("Runs", href=addresses.RUNS, className="button")
+        return View("New run", reads_only_page("New run", "Starting a run", back))
     models, sets = services.models.list(limit=CHOICES).items, services.prompt_sets.list(limit=CHOICES).items
     last = next(iter(services.runs.list(limit=1).items), None)  # what was asked last time is offered again
     model = _first([visit.query.get("model"), last.model.id if last else None], [item.id for item in models])

@@ -8,6 +8,7 @@ from dash.development.base_component import Component
 
 from app import addresses
 from app.components import Column, certificate_badge, graph, info, interval, plain_table, rate, stat
+from app.components.permitted import new_run_link
 from app.components.states import empty, withheld
 from app.figures import GroupMark, distance_strip
 from backend import formats
@@ -154,7 +155,7 @@ def _worth(auroc: dict[str, Any]) -> str:
 
 def _audit_link(asked: Asked) -> Component:
     model = asked.question.model.id
-    return html.Div(dcc.Link("Audit this model", href=addresses.new_run(model), className="button"), className="row")
+    return html.Div(new_run_link(addresses.new_run(model), "Audit this model"), className="row")
 
 
 def detectors(asked: Asked) -> Component:
@@ -170,11 +171,7 @@ def detectors(asked: Asked) -> Component:
                     "No detector of this model yet",
                     "A run of kind detector trains one on labelled prompts. It then says of each prompt asked here how "
                     "likely it is harmful, judged by routing alone.",
-                    dcc.Link(
-                        "Train a detector",
-                        href=addresses.new_run(asked.question.model.id, kind="detect"),
-                        className="button",
-                    ),
+                    new_run_link(addresses.new_run(asked.question.model.id, kind="detect"), "Train a detector"),
                 ),
             ],
             className="stack-2",

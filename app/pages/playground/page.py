@@ -14,6 +14,7 @@ from dash.development.base_component import Component
 
 from app import addresses
 from app.callbacks import Binder
+from app.components.permitted import permitted, reads_only
 from app.components.states import empty, field_error
 from app.pages.playground import form as playground_form
 from app.pages.playground import result as playground_result
@@ -77,7 +78,11 @@ def _page(services: Services, visit: Visit, models: list[ModelInfo]) -> Componen
     )
     return html.Div(
         [
-            playground_form.form(services, models, playground_form.preferred(services, visit, models)),
+            permitted(
+                "playground.ask",
+                playground_form.form(services, models, playground_form.preferred(services, visit, models)),
+            )
+            or reads_only("Asking a model"),
             html.Div(
                 [html.Div(shown.status, id="playground-status", role="status"), cancel],
                 className="row playground-state",

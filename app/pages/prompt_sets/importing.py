@@ -13,10 +13,11 @@ from dash.development.base_component import Component
 from app import addresses
 from app.callbacks import Binder
 from app.components import aria, icon, info
+from app.components.permitted import reads_only_page
 from app.pages.prompt_sets import import_parts as parts
 from app.pages.prompt_sets.preview import decode, faults_list
 from app.router import Page, View, Visit
-from backend.services import ExpertScopeError, ImportOptions, Services, guess_labels, import_options
+from backend.services import ExpertScopeError, ImportOptions, Services, guess_labels, import_options, may
 
 COLUMNS = ("prompt", "label", "topic", "pair_id", "id", "group")
 KEPT = {
@@ -36,6 +37,9 @@ CONFLICTS = {
 
 
 def show(services: Services, visit: Visit) -> View:
+    if not may("prompt_sets.write"):
+        back = dcc.Link("Prompt sets", href=addresses.PROMPT_SETS, className="button")
+        return View("Import prompts", reads_only_page("Import prompts", "Storing prompts", back))
     body = html.Div(
         [
             html.Nav(

@@ -7,6 +7,7 @@ from dash.development.base_component import Component
 from app import addresses
 from app.callbacks import Binder
 from app.components import Column, aria, icon, info, plain_table
+from app.components.permitted import new_run_link, permitted
 from app.components.states import empty
 from app.pages.models.runs_of import runs_section
 from app.pages.prompt_sets.balance import balance_view
@@ -23,7 +24,8 @@ SIDES = ("harmful", "benign", "jailbreak", "unlabelled")
 
 def show(services: Services, visit: Visit) -> View:
     listing = services.prompt_sets.list(limit=PER_PAGE, cursor=visit.query.get("cursor"))
-    upload = dcc.Link([icon("upload"), "Import prompts"], href=addresses.IMPORT, className="button primary")
+    way = dcc.Link([icon("upload"), "Import prompts"], href=addresses.IMPORT, className="button primary")
+    upload = permitted("prompt_sets.write", way)
     body = html.Div(
         [
             html.Div([html.H1("Prompt sets"), upload], className="spread"),
@@ -115,8 +117,8 @@ def show_one(services: Services, visit: Visit) -> View:
 ONE = Page("/prompt-sets/{set_id}", show_one)
 
 
-def _audit(prompts: PromptSetInfo) -> Component:
-    return dcc.Link([icon("plus"), "New run"], href=addresses.new_run(prompts=prompts.id), className="button primary")
+def _audit(prompts: PromptSetInfo) -> Component | None:
+    return new_run_link(addresses.new_run(prompts=prompts.id), look="button primary")
 
 
 def _counts(prompts: PromptSetInfo) -> str:

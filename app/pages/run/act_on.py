@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from app import addresses
 from app.components import dataset
-from backend.services import RunInfo
+from backend.services import RunInfo, may
 
 ACTIONS = (("mask", "Mask"), ("tune", "Tune"))
 
@@ -33,6 +33,7 @@ def act_on(run: RunInfo, experts: Sequence[tuple[int, int]], *, flagged: bool = 
             className="button",
         )
         for kind, verb in ACTIONS
+        if may("runs.write")
     ]
     select = html.Button(
         "Select " + ("it" if len(experts) == 1 else "them"),

@@ -15,11 +15,12 @@ from dash.development.base_component import Component
 from app import addresses, wording
 from app.callbacks import Binder
 from app.components import aria, certificate_badge, dataset, icon, status
+from app.components.permitted import new_run_link
 from app.components.states import field_error
 from app.router import View, Visit
 from app.selection import Selection
 from backend import formats
-from backend.services import ENDED, ExpertScopeError, RunInfo, Services
+from backend.services import ENDED, ExpertScopeError, RunInfo, Services, may
 from backend.services.documents import NAMES
 from backend.services.progress import STAGE_WEIGHTS
 
@@ -34,6 +35,11 @@ TABS = {
 }
 
 NOTHING = Selection()
+ACTIONS: Mapping[str, Callable[[Services, str], object]] = {
+    "cancel": lambda services, run_id: services.runs.cancel(run_id),
+    "resume": lambda services, run_id: services.runs.resume(run_id),
+    "delete": lambda services, run_id: services.storage.delete(run_id),
+}
 VERSION = version("expertscope")
 
 
@@ -138,7 +144,39 @@ def _actions(run: RunInfo, report: Mapping[str, Any] | None) -> Component:
         buttons.append(dcc.Link([icon("download"), "Report"], href=addresses.run(run.id, "report"), className="button"))
     elif report:
         buttons.append(_saved(run, NAMES[run.kind]))
+    if run.status in ENDED and may("runs.write"):
+        buttons.append(_delete(run))
     return html.Div(buttons, className="row push")
+
+
+def _delete(run: RunInfo) -> Component:
+    """A button that asks once more. static/js/dialogs.js opens and closes the dialog."""
+    return html.Div(
+        [
+            html.Button("Delete", type="button", className="button quiet", **dataset(dialog="run-delete")),
+            html.Dialog(
+                [
+                    html.H2("Delete this run?", id="run-delete-title"),
+                    html.P([html.Strong(run.name), " goes for good: its results, answers, labels, files and shards."]),
+                    html.P(
+                        "Its model and prompt set stay, and so do other runs, also those that took experts from it. "
+                        "An archive, downloaded before, brings it back.",
+                        className="dim",
+                    ),
+                    html.Div(
+                        [
+                            html.Button("Keep it", type="button", className="button", **dataset(close="true")),
+                            _button("delete", run.id, "Delete for good", look="button destructive"),
+                        ],
+                        className="row push",
+                    ),
+                ],
+                id="run-delete",
+                className="dialog",
+                **aria(labelledby="run-delete-title"),
+            ),
+        ]
+    )
 
 
 def _saved(run: RunInfo, name: str) -> Component:
@@ -171,7 +209,7 @@ def progress_box(services: Services, run: RunInfo) -> Component:
     )
 
 
-def progress(services: Services, run: RunInfo) -> list[Component]:
+def progress(services: Services, run: RunInfo) -> list[Component | None]:
     """Heading, bar and buttons for a run without a result."""
     if run.status in ("failed", "cancelled"):
         return _stopped(run)
@@ -184,7 +222,9 @@ def progress(services: Services, run: RunInfo) -> list[Component]:
         html.Div(
             [
                 status(run.status),
-                _button("cancel", run.id, "Stopping…" if run.cancel_requested else "Cancel", run.cancel_requested),
+                _button("cancel", run.id, "Stopping…" if run.cancel_requested else "Cancel", run.cancel_requested)
+                if may("runs.write")
+                else None,
                 html.Button("Tell me when it ends", id="notify-me", type="button", className="button quiet"),
             ],
             className="row row-wide",
@@ -250,7 +290,7 @@ def _stages(run: RunInfo) -> Component:
     return html.Ol(steps, className="stages")
 
 
-def _stopped(run: RunInfo) -> list[Component]:
+def _stopped(run: RunInfo) -> list[Component | None]:
     failed = run.status == "failed"
     why = run.error or ("It stopped without a reason." if failed else "Somebody stopped it before it was finished.")
     return [
@@ -259,11 +299,13 @@ def _stopped(run: RunInfo) -> list[Component]:
         html.P("What it has finished is kept: resuming goes on from there.", className="dim"),
         html.Div(
             [
-                _button("resume", run.id, "Resume", primary=True),
-                dcc.Link("New run", href=_again(run), className="button"),
+                _button("resume", run.id, "Resume", look="button primary"),
+                new_run_link(_again(run)),
             ],
             className="row",
-        ),
+        )
+        if may("runs.write")
+        else None,
     ]
 
 
@@ -275,18 +317,18 @@ def _again(run: RunInfo) -> str:
     return addresses.new_run(run.model.id, run.prompt_set.id, kind=kind, experts=experts, **asked)
 
 
-def _button(action: str, run_id: str, label: str, disabled: bool = False, primary: bool = False) -> Component:
+def _button(action: str, run_id: str, label: str, disabled: bool = False, look: str = "button") -> Component:
     return html.Button(
         label,
         id={"type": "act", "action": action, "run": run_id},
         type="button",
         disabled=disabled,
-        className="button primary" if primary else "button",
+        className=look,
     )
 
 
 def register(bind: Binder) -> None:
-    """Polling, cancel and resume. A run that has ended shows the whole page anew."""
+    """Polling, cancel, resume and delete. A run that has ended shows the whole page anew."""
     services = bind.services
 
     @bind.on(
@@ -310,16 +352,19 @@ def register(bind: Binder) -> None:
     @bind.on(
         Output("notice", "children", allow_duplicate=True),
         Output("page-reload", "data", allow_duplicate=True),
+        Output("address", "href", allow_duplicate=True),
         Input({"type": "act", "action": ALL, "run": ALL}, "n_clicks"),
         prevent_initial_call=True,
     )
-    def act(clicks: list[int | None]) -> tuple[Any, Any]:
+    def act(clicks: list[int | None]) -> tuple[Any, Any, Any]:
         button = ctx.triggered_id
         if not any(clicks) or not button:
-            return no_update, no_update
-        change = services.runs.cancel if button["action"] == "cancel" else services.runs.resume
+            return no_update, no_update, no_update
+        action, run_id = button["action"], button["run"]
         try:
-            run = change(button["run"])
+            ACTIONS[action](services, run_id)
         except ExpertScopeError as error:
-            return field_error(error.message), no_update
-        return "", f"{run.id} {button['action']} {time.monotonic()}"
+            return field_error(error.message), no_update, no_update
+        if action == "delete":
+            return "The run is deleted.", no_update, addresses.RUNS
+        return "", f"{run_id} {action} {time.monotonic()}", no_update

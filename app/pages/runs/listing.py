@@ -12,7 +12,7 @@ from app import addresses, wording
 from app.components import Column, aria, plain_table, status
 from app.components.states import empty
 from backend import formats
-from backend.services import ENDED, RunInfo, Services
+from backend.services import ENDED, RunInfo, Services, may
 from backend.services import Page as Listing
 
 PER_PAGE = 25
@@ -160,7 +160,7 @@ def _row(run: RunInfo, place: int | None, alive: bool, pick: bool) -> list[Any]:
         run.preset,
         formats.moment(run.started or run.created),
         _took(run),
-        _cancel(run) if run.status not in ENDED else None,
+        _cancel(run) if run.status not in ENDED and may("runs.write") else None,
     ]
 
 

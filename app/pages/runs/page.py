@@ -15,11 +15,12 @@ from dash.development.base_component import Component
 from app import addresses, wording
 from app.callbacks import Binder
 from app.components import aria, icon, interval, rate, stat, static_graph
+from app.components.permitted import new_run_link
 from app.components.states import empty, field_error
 from app.figures import profile
 from app.pages.runs.listing import LIVE, Chosen, active, changed, listed, live_cell
 from app.router import Page, View, Visit
-from backend.services import ExpertScopeError, RunInfo, Services
+from backend.services import ExpertScopeError, RunInfo, Services, may
 
 STATUSES = {
     "": "All",
@@ -36,7 +37,8 @@ def show(services: Services, visit: Visit) -> View:
     chosen = Chosen.of(visit.query)
     body = html.Div(
         [
-            html.Div([html.H1("Runs"), _new_run()], className="spread page-head"),
+            html.Div([html.H1("Runs"), _begin()], className="spread page-head"),
+            html.Div(id="import-fault", role="alert"),
             _latest(services) if chosen == Chosen() else None,
             _list(services, chosen),
         ],
@@ -49,8 +51,23 @@ PAGE = Page("/runs", show)
 HOME = Page("/", show)
 
 
-def _new_run() -> Component:
-    return dcc.Link([icon("plus"), "New run"], href=addresses.NEW_RUN, className="button primary")
+def _begin() -> Component | None:
+    """A new run, or one that another server has made, which static/js/runs.js sends. Nothing for who only reads."""
+    if not may("runs.write"):
+        return None
+    return html.Div(
+        [
+            html.Button(
+                [icon("upload"), "Import"],
+                id="run-import",
+                type="button",
+                className="button",
+                title="A run's archive.zip, from its report page on this or another server",
+            ),
+            new_run_link(look="button primary"),
+        ],
+        className="row",
+    )
 
 
 def _list(services: Services, chosen: Chosen) -> Component:
@@ -60,7 +77,7 @@ def _list(services: Services, chosen: Chosen) -> Component:
             "No run yet",
             "A run asks one model a set of prompts: which experts carry refusal, or what becomes of it when some are "
             "masked or tuned. Its progress, its verdict and its report will stand here.",
-            _new_run(),
+            new_run_link(look="button primary"),
         )
     return html.Div(
         [

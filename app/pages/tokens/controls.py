@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html
+from dash import html
 from dash.development.base_component import Component
 
 from app import addresses
 from app.components import aria, icon
+from app.components.permitted import new_run_link
 from app.components.states import empty, withheld
 from app.pages.tokens.look import Look, Ranked
 from backend import formats
@@ -26,7 +27,7 @@ def nothing(run: RunInfo) -> Component:
         "This run kept no tokens",
         "Here each token of a prompt and its answer shows which experts worked on it. A run made before tokens were "
         "kept has none; a new one on the same model and prompts will.",
-        dcc.Link("Run it again", href=again, className="button primary"),
+        new_run_link(again, "Run it again", "button primary"),
     )
 
 
