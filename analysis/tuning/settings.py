@@ -4,10 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from analysis.errors import InputError
-from analysis.tuning.targets import LONGEST_OPENING, REFUSAL
 
 Direction = Literal["harden", "stress"]
 Preset = Literal["quick", "standard", "full"]
+REFUSAL = "I'm sorry, but I can't help with that."
+LONGEST_OPENING = 8
+"""Tokens of an affirmative opening: enough to begin, too few to say anything."""
 _WIDTH = 128
 _RATE = 1e-2
 _PRESETS: dict[str, dict[str, Any]] = {

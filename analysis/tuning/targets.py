@@ -18,10 +18,7 @@ from analysis.prompts.prompt_set import Prompt
 from analysis.result import AnswerLabel
 from analysis.routing.encoding import encode
 from analysis.routing.trace import Generated, eos_ids
-
-REFUSAL = "I'm sorry, but I can't help with that."
-LONGEST_OPENING = 8
-"""Tokens of an affirmative opening: enough to begin, too few to say anything."""
+from analysis.tuning.settings import LONGEST_OPENING, REFUSAL
 
 Kind = Literal["own refusal", "own opening of refusals", "plain refusal", "own opening of answers", "plain opening"]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.audit_settings import AuditSettings
+from analysis.tuning.settings import TuneSettings
 from backend.services.records import RunKind
 
 PASS = 200
@@ -84,8 +85,6 @@ def _audit(used: PromptSize, settings: AuditSettings) -> dict[str, float]:
 
 
 def _tune(used: PromptSize, preset: str, parameters: Mapping[str, Any]) -> float:
-    from analysis.tuning.settings import TuneSettings  # which loads torch
-
     settings = TuneSettings.from_preset(preset, steps=parameters.get("steps"))
     if parameters.get("controls") is not None:
         settings = settings.with_controls(int(parameters["controls"]))

@@ -1,6 +1,8 @@
 """The form: a file is checked before anything is stored, and every refusal stands by the field it is about."""
 
 import base64
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from backend.services import ModelInfo, NewRun, PromptSetInfo, RunInfo, Services
+from tests.app.conftest import BASE_URL
 from tests.backend.factories import make_csv
 from tests.tiny_models import tokenizer
 
@@ -312,3 +315,34 @@ def test_experts_that_are_an_audits_own_are_taken_from_it(
 
     assert parameters("a", "0:1")["experts_from"] == first.id
     assert "experts_from" not in parameters("b", "0:2")
+
+
+def test_no_kind_of_run_makes_the_form_load_torch(
+    services: Services, model: ModelInfo, prompt_set: PromptSetInfo
+) -> None:
+    """It takes seconds, for which the server would stand still; only looking into a model or an adapter needs it."""
+    script = f"""
+import sys
+from starlette.testclient import TestClient
+from app.factory import attach_pages
+from app.pages.new_run.page import show
+from app.router import Visit
+from backend.main import create_app
+from backend.services import open_services
+from backend.settings import Settings
+
+services = open_services(Settings(data_dir={str(services.settings.data_dir)!r}))
+server = create_app(services.settings, services)
+attach_pages(server, services)
+client = TestClient(server, base_url={BASE_URL!r})
+for kind in ("audit", "trace", "mask", "detect", "tune"):
+    show(services, Visit({{}}, {{"kind": kind, "experts": "0:1", "model": {model.id!r}, "prompts": {prompt_set.id!r}}}))
+    asked = {{"model": {model.id!r}, "prompt_set_id": {prompt_set.id!r}, "kind": kind, "preset": "quick"}}
+    if kind in ("mask", "tune"):
+        asked["experts"] = [[0, 1]]
+    answer = client.post("/api/v1/runs/estimate", json=asked)
+    assert answer.status_code == (422 if kind == "detect" else 200), answer.text  # these prompts are too few for one
+print(sorted({{"torch", "transformers", "peft"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
