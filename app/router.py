@@ -3,17 +3,30 @@
 Own routing instead of Dash Pages, because Dash keeps those in a registry per process, shared by every application.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from dash import dcc
 from dash.development.base_component import Component
+from sqlalchemy.exc import DBAPIError
 from starlette.routing import compile_path
 
 from app.addresses import PREFIX
 from app.components import states
-from backend.services import ConflictError, ExpertScopeError, ForbiddenError, NotFoundError, Services
+from backend.logs import request_id
+from backend.services import (
+    ConflictError,
+    ExpertScopeError,
+    ForbiddenError,
+    NotFoundError,
+    Services,
+    passing_reason,
+)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,3 +83,18 @@ class Router:
             return View("Not ready", states.failed("This is not ready", error.message))
         except ExpertScopeError as error:
             return View("Cannot be shown", states.failed("This cannot be shown", error.message))
+        except Exception as error:
+            # Without a view the page would stay the outline that it began as.
+            return View("Failed", _unforeseen(error, pathname + search))
+
+
+def _unforeseen(error: Exception, address: str) -> Component:
+    """What passes, such as a full disk or a database that is locked, by its reason; the rest has a line in the log."""
+    again = dcc.Link("Try again", href=address, className="button")
+    if isinstance(error, DBAPIError) and (reason := passing_reason(error)):
+        log.error("a page could not be made: %s", reason)
+        return states.failed("This page cannot be made now", f"{reason[:1].upper()}{reason[1:]}.", again)
+    log.error("a page could not be made", exc_info=error)
+    known = request_id()
+    line = f"the line with request_id {known} of the server's log" if known else "the server's log"
+    return states.failed("This page could not be made", f"It failed in a way nobody foresaw: {line} says what.", again)

@@ -126,7 +126,7 @@ def _header(who: Principal) -> Component:
                     dcc.Link("Models", href=addresses.MODELS, id="nav-models"),
                     dcc.Link("Judges", href=addresses.JUDGES, id="nav-judges"),
                 ],
-                className="main-nav",
+                className="main-nav places",
                 **aria(label="Main"),
             ),
             html.Button(

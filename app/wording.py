@@ -3,6 +3,7 @@
 The rules are the report's own: an interval that excludes a value supports the statement, nothing else does.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,16 @@ WINDOW_NOTES = {
     "boundary": "the last token before the answer begins",
     "response": "all tokens that the model generated",
 }
+SIGNALS = {
+    "prompt_length": "prompt length",
+    "words": "words of the prompt",
+    "layer_inputs": "layers' inputs",
+    "router_logits": "router logits",
+    "random_experts": "random experts",
+    "random_features": "random features",
+    "selected_experts": "a few experts",
+}
+"""What a detector or its baselines read, by the names that documents have."""
 STAGES = {
     "queue": "Waiting for the worker",
     "load": "Loading the model",
@@ -145,6 +156,13 @@ class Verdict:
     finding: str
     basis: str
     caveats: tuple[str, ...] = ()
+
+
+def sentence(kind: str, text: str) -> str:
+    """A verdict's sentence as people read it: signals by their names, thousands as everywhere."""
+    for name, plain in SIGNALS.items() if kind == "detect" else ():
+        text = re.sub(rf"\b{name}\b", plain, text)
+    return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", formats.THIN, text)
 
 
 def verdict(sentence: str, caveats: Sequence[str] = ()) -> Verdict:

@@ -25,6 +25,12 @@
     window.scrollTo(0, 0);
   }
 
+  /* A row of links that is wider than a phone begins where somebody is. */
+  function inSight(link) {
+    const row = link.parentElement;
+    row.scrollLeft = link.offsetLeft - row.offsetLeft - (row.clientWidth - link.offsetWidth) / 2;
+  }
+
   function say(text) {
     window.dash_clientside.set_props("notice", { children: text });
     window.clearTimeout(say.timer);
@@ -63,6 +69,7 @@
         if (link.id === "nav-" + page.section) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
       }
+      for (const here of document.querySelectorAll('.places [aria-current="page"], .run-tab.current')) inSight(here);
       if (arrived && document.activeElement === document.body) document.getElementById("content").focus({ preventScroll: true });
       arrived = true;
       return nothing();

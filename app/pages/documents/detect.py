@@ -6,7 +6,7 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from app import addresses
+from app import addresses, wording
 from app.components import Column, aria, graph, icon, info, plain_table, rate
 from app.figures import interval_dots
 from app.pages.documents.parts import asked, doubts, headline, made_with, section
@@ -24,14 +24,6 @@ SCHEMES = {
         "On prompts of topics that it knows",
         "A fifth of the prompts in turn is left out, pairs together; their topics are in the rest.",
     ),
-}
-NAMES = {
-    "prompt_length": "prompt length",
-    "words": "words of the prompt",
-    "layer_inputs": "layers' inputs",
-    "random_experts": "random experts",
-    "random_features": "random features",
-    "selected_experts": "a few experts",
 }
 LIMITS = (
     "A detector reads routing; it says nothing of what causes a refusal, and a sign that can be read can be avoided.",
@@ -52,7 +44,7 @@ def _detector(services: Services, found: Documented) -> Component:
     own = (("Detector", f"{about['name'].replace('_', ' ')}: {about['summary']}"), ("Source", about["source"]))
     return html.Div(
         [
-            headline(document, words=NAMES),
+            headline(found),
             *shown,
             html.Div([asked(found, *own), _take_away(services, found)], className="halves"),
             _weights(document["weights"]),
@@ -87,7 +79,7 @@ def _scheme(found: Documented, scheme: str, table: Mapping[str, Any]) -> Compone
 
 
 def _name(name: str) -> str:
-    return NAMES.get(name, name.replace("_", " "))
+    return wording.SIGNALS.get(name, name.replace("_", " "))
 
 
 def _span(intervals: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

@@ -45,7 +45,7 @@ def _mask(found: Documented) -> Component:
     )
     return html.Div(
         [
-            headline(document),
+            headline(found),
             section(
                 "Before and after, on the same prompts",
                 change_table(document["outcomes"]),

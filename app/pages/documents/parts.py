@@ -26,14 +26,9 @@ OUTCOMES = (
 POINTS = "pt"
 
 
-def headline(document: Document, *, also: str | None = None, words: Mapping[str, str] | None = None) -> Component:
-    """The verdict's sentence: its finding as the page's heading, what it rests on below. `words` are names that the
-    document has and people would not use, with those that they would.
-    """
-    sentence = document["verdict"]["sentence"]
-    for name, plain in (words or {}).items():
-        sentence = sentence.replace(name, plain)
-    verdict = wording.verdict(sentence)
+def headline(found: Documented, *, also: str | None = None) -> Component:
+    """The verdict's sentence: its finding as the page's heading, what it rests on below."""
+    verdict = wording.verdict(wording.sentence(found.run.kind, found.document["verdict"]["sentence"]))
     lines = [html.P(line, className="lead") for line in (verdict.basis, also) if line]
     return html.Div([html.H1(verdict.finding), *lines], className="verdict-line")
 

@@ -30,7 +30,7 @@ def _trace(found: Documented) -> Component:
     document = found.document
     return html.Div(
         [
-            headline(document),
+            headline(found),
             _routing(found),
             _load(found),
             html.Div([_capture(found), asked(found, *_answers(document))], className="halves"),

@@ -49,7 +49,7 @@ def _tuning(services: Services, found: Documented) -> Component:
     document = found.document
     return html.Div(
         [
-            headline(document, also=document["verdict"].get("localises")),
+            headline(found, also=document["verdict"].get("localises")),
             _trust(document),
             section(
                 "Before and after, on prompts that were not tuned on",

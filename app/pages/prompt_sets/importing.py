@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash import ALL, Input, Output, State, dcc, html, no_update, set_props
 from dash.development.base_component import Component
 
 from app import addresses
@@ -325,7 +325,7 @@ def _register_import(bind: Binder) -> None:
     services = bind.services
 
     @bind.on(
-        output=[Output("import-message", "children"), Output("address", "href", allow_duplicate=True)],
+        output=Output("import-message", "children"),
         inputs={
             "clicks": Input("import-go", "n_clicks"),
             "form": _form(State),
@@ -338,15 +338,18 @@ def _register_import(bind: Binder) -> None:
         ],
         prevent_initial_call=True,
     )
-    def store(clicks: int | None, form: Mapping[str, Any], file: Mapping[str, Any], name: str | None) -> list[Any]:
+    def store(clicks: int | None, form: Mapping[str, Any], file: Mapping[str, Any], name: str | None) -> Any:
         if not clicks or not file["contents"]:
-            return [no_update, no_update]
+            return no_update
         try:
             options = _options(form)
             stored = services.prompt_sets.create(decode(file["contents"]), file["filename"], name, options)
         except ExpertScopeError as error:
-            return [faults_list(error), no_update]
-        return [None, f"{addresses.PROMPT_SETS}/{stored.id}"]
+            return faults_list(error)
+        # Not an output: one that was there before the page would have Dash call this when the page appears, and
+        # `running` would then let go of a button that nothing can be imported with yet.
+        set_props("address", {"href": f"{addresses.PROMPT_SETS}/{stored.id}"})
+        return None
 
 
 def _options(form: Mapping[str, Any]) -> ImportOptions:

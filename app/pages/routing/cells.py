@@ -62,8 +62,12 @@ class Choice:
 
     @property
     def cells(self) -> tuple[str, str, str, str | None]:
-        """Quantity, group, window and the group subtracted, as `Results.heatmap` takes them."""
-        return self.quantity, self.group, self.window, self.minus
+        """Quantity, group, window and the group subtracted, as `Results.heatmap` takes them.
+
+        Beside a picture of each topic less a group, that group is shown as it is, not less itself.
+        """
+        itself = self.view == "topics" and self.minus == self.group
+        return self.quantity, self.group, self.window, None if itself else self.minus
 
 
 def _selected_group(selected: Selection, topics: Sequence[str], signed: bool) -> str:

@@ -29,5 +29,5 @@ def _what(run: RunInfo) -> str:
 
 def _finding(run: RunInfo) -> Component:
     """What it found, or its name until it has found something; a link to it."""
-    text = wording.verdict(run.headline).finding if run.headline else run.name
+    text = wording.verdict(wording.sentence(run.kind, run.headline)).finding if run.headline else run.name
     return html.Div(dcc.Link(text, href=addresses.run(run.id)))

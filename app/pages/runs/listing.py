@@ -149,7 +149,7 @@ def _row(run: RunInfo, place: int | None, alive: bool, pick: bool) -> list[Any]:
         html.Div(
             [
                 dcc.Link(run.name, href=addresses.run(run.id), className="row-link"),
-                html.Span(run.headline or run.error or "", className="dim verdict") if run.status in ENDED else None,
+                html.Span(_ended(run), className="dim verdict") if run.status in ENDED else None,
                 _live(run, place, alive) if run.status not in ENDED else None,
             ],
             className="run-cell",
@@ -162,6 +162,10 @@ def _row(run: RunInfo, place: int | None, alive: bool, pick: bool) -> list[Any]:
         _took(run),
         _cancel(run) if run.status not in ENDED and may("runs.write") else None,
     ]
+
+
+def _ended(run: RunInfo) -> str:
+    return wording.sentence(run.kind, run.headline) if run.headline else run.error or ""
 
 
 def _pick(run: RunInfo) -> Component:
