@@ -5,6 +5,7 @@ code from a hub is never run. Only a hub id can make a network request, and only
 """
 
 import hashlib
+import os
 import re
 import time
 from dataclasses import dataclass, replace
@@ -80,11 +81,12 @@ def resolve(ref: str, revision: str | None = None) -> Source:
     """Say what a reference means without touching the network. Raises NotFoundError, InputError, UnsafeWeightsError."""
     if ref.startswith(_ORGANISM):
         return Source(ref, str(organism_path(ref.removeprefix(_ORGANISM))), None, local=True)
-    folder = Path(ref).expanduser()
-    if folder.is_dir():
+    folder = Path(os.path.expanduser(ref))
+    # os.path says no to what is no path at all, where Path raises: such a text is a wrong reference.
+    if os.path.isdir(folder):
         _check_folder(folder, ref)
         return Source(ref, str(folder), None, local=True)
-    if folder.exists():
+    if os.path.exists(folder):
         raise InputError(
             f"model '{ref}' is a file: expected a folder with config.json and safetensors weights", field="model"
         )

@@ -1,10 +1,10 @@
 """PEFT adapters: what one touches, told from its files alone. Nothing is loaded into a model and nothing is kept."""
 
-from pathlib import Path
 from typing import Any
 
 from analysis.errors import InputError
 from backend.access import require
+from backend.services.folders import resolved
 from backend.services.models import Models
 
 
@@ -25,7 +25,7 @@ class Adapters:
 
         if not folder.strip():
             raise InputError("adapter is empty: give the folder that save_pretrained made", field="folder")
-        path = Path(folder.strip()).expanduser().resolve()
+        path = resolved(folder.strip(), "folder")
         self._models.check_root(path, field="folder")
         ref = None
         if model is not None and model.strip():

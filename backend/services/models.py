@@ -14,6 +14,7 @@ from backend.access import require
 from backend.db import Database
 from backend.db.tables import ID_LENGTH, ModelRow
 from backend.services.audit_log import AuditLog
+from backend.services.folders import is_there, resolved
 from backend.services.ids import new_id
 from backend.services.paging import page_of
 from backend.services.records import ModelInfo, ModelInspection, Page
@@ -110,7 +111,7 @@ class Models:
         if ref.startswith(ORGANISM):
             return _Reference(ref, revision, ref.removeprefix(ORGANISM))
         if _names_folder(ref):
-            folder = Path(ref).expanduser().resolve()
+            folder = resolved(ref, "ref")
             self.check_root(folder)
             return _Reference(str(folder), revision, folder.name)
         hub_id, _, inline = ref.partition("@")
@@ -143,9 +144,7 @@ def filter_by_model(text: str) -> ColumnElement[bool]:
 
 def _names_folder(ref: str) -> bool:
     """Whether `ref` is meant as a path. A hub id is never absolute and has at most one slash."""
-    return (
-        ref.startswith(("/", "./", "../", "~", ".\\")) or ref in (".", "..") or Path(ref).exists() or ref.count("/") > 1
-    )
+    return ref.startswith(("/", "./", "../", "~", ".\\")) or ref in (".", "..") or is_there(ref) or ref.count("/") > 1
 
 
 def _same(session: Session, reference: _Reference) -> ModelRow | None:

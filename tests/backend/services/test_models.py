@@ -49,6 +49,28 @@ def test_an_empty_reference_is_refused(services: Services, ref: str) -> None:
         services.models.register(ref)
 
 
+NO_PATHS = {
+    "nul": "/models/a\0b",
+    "nobody's home": "~nobody-of-that-name/m",
+    "too long": "/" + "m" * 5_000,
+    "a line": "/a\nb",
+}
+
+
+@pytest.mark.parametrize("ref", NO_PATHS.values(), ids=NO_PATHS.keys())
+def test_what_cannot_be_a_path_is_refused(services: Services, ref: str) -> None:
+    with pytest.raises(InputError, match="ref"):
+        services.models.register(ref)
+    with pytest.raises(InputError, match="folder"):
+        services.adapters.inspect(ref)
+
+
+@pytest.mark.parametrize("ref", ["m" * 5_000, "a\0b", "owner/" + "m" * 300, "\udcff"])
+def test_what_no_hub_id_can_be_is_refused(services: Services, ref: str) -> None:
+    with pytest.raises((InputError, NotFoundError)):
+        services.models.register(ref)
+
+
 def test_an_unknown_id_is_not_taken_for_a_model_on_a_hub(services: Services) -> None:
     for call in (services.models.get, services.models.find):
         with pytest.raises(NotFoundError, match="abcdef123456"):
