@@ -72,7 +72,7 @@ chaos: $(STAMP)
 
 fuzz: $(STAMP)
 	GENERATED_REQUESTS=$${GENERATED_REQUESTS:-50} BAD_UPLOADS=$${BAD_UPLOADS:-10000} \
-	  $(BIN)/python -m pytest tests/backend/api/test_generated_requests.py tests/backend/api/test_bad_uploads.py $(ARGS)
+	  $(BIN)/python -m pytest tests/backend/api/test_generated_requests.py tests/backend/api/test_bad_uploads.py --capture=no $(ARGS)
 
 # Two hours on two cores; may be cut off and taken up again.
 seeds: $(STAMP)

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 
 from app import addresses, bundles, shell
 from app.callbacks import Binder
+from app.kept_views import KeptViews
 from app.pages import PAGES, REGISTRATIONS
 from app.router import Router
 from backend.logs import request_id
@@ -75,6 +76,8 @@ def _close_websocket(server: FastAPI, dash: Any) -> None:
 
 
 def _register_navigation(bind: Binder, router: Router) -> None:
+    views = KeptViews(router, bind.services)
+
     @bind.on(
         Output("content", "children"),
         Output("page-title", "data"),
@@ -82,7 +85,7 @@ def _register_navigation(bind: Binder, router: Router) -> None:
         prevent_initial_call=True,
     )
     def navigate(visit: dict[str, str]) -> tuple[Component, dict[str, str]]:
-        view = router.show(bind.services, visit["pathname"], visit["search"])
+        view = views.show(visit["pathname"], visit["search"])
         return view.body, {"title": f"{view.title} · ExpertScope", "section": view.section}
 
     bind.in_browser("locate", Output("visit", "data"), Input("address", "href"), Input("page-reload", "data"))

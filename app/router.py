@@ -39,11 +39,13 @@ class Visit:
 
 @dataclass(frozen=True)
 class View:
-    """What a page shows. `title` is the document's, `section` the entry of the main navigation it belongs to."""
+    """What a page shows. `title` is the document's, `section` the entry of the main navigation it belongs to. A view
+    that tells of a failure is not `lasting`: the next time it may be another."""
 
     title: str
     body: Component
     section: str = "runs"
+    lasting: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,16 @@ class Router:
         try:
             return page.show(services, Visit(params, dict(parse_qsl(search.lstrip("?")))))
         except NotFoundError as error:
-            return View("Not found", states.missing(error.message), section="")
+            return View("Not found", states.missing(error.message), section="", lasting=False)
         except ForbiddenError as error:
-            return View("Not allowed", states.failed("You may not see this", error.message))
+            return View("Not allowed", states.failed("You may not see this", error.message), lasting=False)
         except ConflictError as error:
-            return View("Not ready", states.failed("This is not ready", error.message))
+            return View("Not ready", states.failed("This is not ready", error.message), lasting=False)
         except ExpertScopeError as error:
-            return View("Cannot be shown", states.failed("This cannot be shown", error.message))
+            return View("Cannot be shown", states.failed("This cannot be shown", error.message), lasting=False)
         except Exception as error:
             # Without a view the page would stay the outline that it began as.
-            return View("Failed", _unforeseen(error, pathname + search))
+            return View("Failed", _unforeseen(error, pathname + search), lasting=False)
 
 
 def _unforeseen(error: Exception, address: str) -> Component:
