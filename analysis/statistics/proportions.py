@@ -30,10 +30,10 @@ def wilson(successes: int, n: int) -> Interval:
         raise InputError(f"{successes} successes of {n}: expected 0 <= successes <= n")
     if n == 0:
         return Interval(None, None, None, 0)
-    from scipy import stats  # over a second to import, and most callers of this package need none of it
-
-    limits = stats.binomtest(int(successes), int(n)).proportion_ci(0.95, method="wilson")
-    return Interval(successes / n, float(limits.low), float(limits.high), int(n))
+    successes, n = int(successes), int(n)
+    rate, around = successes / n, 2 * (n + Z95**2)
+    centre, reach = (2 * n * rate + Z95**2) / around, Z95 / around * math.sqrt(4 * n * rate * (1 - rate) + Z95**2)
+    return Interval(rate, centre - reach if successes else 0.0, centre + reach if successes < n else 1.0, n)
 
 
 def clustered_rate(hits: Bool[np.ndarray, " n"], clusters: Sequence[Hashable]) -> Interval:
@@ -50,7 +50,7 @@ def clustered_rate(hits: Bool[np.ndarray, " n"], clusters: Sequence[Hashable]) -
     rate, n = float(array.mean()), len(array)
     if groups.count < FEWEST_CLUSTERS:
         return Interval(rate, None, None, n)
-    from scipy import stats  # see wilson
+    from scipy import stats  # over a second to import, and most callers of this package need none of it
 
     worth = float(n)
     variance = float(ClusterMeans.of(array[:, None], groups).resampled(np.empty((0, groups.count))).error[0] ** 2)

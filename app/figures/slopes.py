@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from app.figures.template import TEMPLATE
+from app.figures.panels import axes_of, panels
+from app.figures.template import figure
 
 SIDES = ("A", "B")
 
@@ -25,26 +25,28 @@ class Slope:
 
 def slopes(rows: Sequence[Slope]) -> go.Figure:
     """Shares in percent on one axis for all panels, each end with its 95 % interval."""
-    chart = make_subplots(
-        1, max(1, len(rows)), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=[row.name for row in rows]
+    across = {"type": "category", "range": [-0.6, 1.6]}
+    return figure(
+        *(_line(row, place) for place, row in enumerate(rows)),
+        height=300,
+        margin={"t": 44, "l": 40},
+        **panels(
+            [row.name for row in rows],
+            0.04,
+            [{**across, "title": {"text": row.change, "standoff": 8}} for row in rows],
+            {"range": [-4, 104], "tickvals": [0, 25, 50, 75, 100], "showgrid": True},
+            "answers, %",
+        ),
     )
-    chart.update_layout(template=TEMPLATE, height=300, margin={"t": 44, "l": 40})
-    for column, row in enumerate(rows, start=1):
-        chart.add_trace(_line(row), row=1, col=column)
-        chart.update_xaxes(title_text=row.change, col=column)
-    chart.update_xaxes(type="category", range=[-0.6, 1.6], title_standoff=8)
-    chart.update_yaxes(range=[-4, 104], tickvals=[0, 25, 50, 75, 100], showgrid=True)
-    chart.update_yaxes(title_text="answers, %", col=1)
-    chart.update_annotations(font={"size": 12})
-    return chart
 
 
-def _line(row: Slope) -> go.Scatter:
+def _line(row: Slope, place: int) -> go.Scatter:
     ends = [row.a, row.b]
     known = [end.get("low") is not None for end in ends]
     return go.Scatter(
         x=list(SIDES),
         y=[_points(end["estimate"]) for end in ends],
+        **axes_of(place),
         mode="lines+markers",
         cliponaxis=False,
         line={"color": row.colour, "width": 2},

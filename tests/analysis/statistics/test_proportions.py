@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
@@ -112,3 +113,12 @@ def test_a_rate_over_four_topics_has_no_limits() -> None:
     found = clustered_rate(np.array([True, False] * 8), np.repeat(list("abcd"), 4).tolist())
     assert found.as_dict() == {"estimate": 0.5, "low": None, "high": None, "n": 16}
     assert clustered_rate(np.array([], dtype=bool), []).as_dict() == wilson(0, 0).as_dict()
+
+
+def test_wilson_is_scipys_to_the_last_bit() -> None:
+    """Reports of earlier versions had scipy's, which also computes a test that nobody asked for."""
+    for n in (1, 2, 7, 30, 61, 300, 4_001):
+        for successes in {0, 1, n // 3, n // 2, n - 1, n}:
+            limits = stats.binomtest(successes, n).proportion_ci(0.95, method="wilson")
+            found = wilson(successes, n)
+            assert (found.low, found.high) == (limits.low, limits.high), (successes, n)
