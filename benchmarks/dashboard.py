@@ -173,7 +173,7 @@ def in_browser(path: str, folder: Path, run: str, size: Size) -> list[Row]:
 
     found = []
     with chromium(path) as browser:
-        for view in ("/routing", "/experts"):
+        for view in ("", "/routing", "/topics", "/experts"):
             with serving(folder) as served:
                 address = f"{served.url}/ui/runs/{run}{view}"
                 cold, transfers = first_usable(browser, address, READY[view])
