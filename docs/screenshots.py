@@ -3,14 +3,23 @@
     make run                                            # in one terminal
     .venv/bin/python docs/screenshots.py [ADDRESS]      # in another
 
-Runs of the other kinds, a second audit and an answered question are made first where the server has none. Writes
-docs/images/NAME.png, 1280 pixels wide in the light theme; docs/pages.md shows them.
+Runs of the other kinds, a second audit and an answered question are made first where the server has none. The way in
+and an account are taken from a server of their own, with accounts and nothing in it. Writes docs/images/NAME.png, 1280
+pixels wide in the light theme; docs/pages.md shows them.
 """
 
+import os
+import re
+import secrets
 import shutil
+import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -18,6 +27,9 @@ from playwright.sync_api import Page, sync_playwright
 
 IMAGES = Path(__file__).parent / "images"
 SWITCHES = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+ROOT = Path(__file__).parents[1]
+_AT = re.compile(r"ExpertScope is at (http://[^/\s]+)")
+_CODE = re.compile(r"set-up code (\S+)")
 TALLEST = 1800
 """Pixels of a page that a picture shows."""
 
@@ -113,20 +125,50 @@ def addresses(server: Server) -> dict[str, str]:
         "prompt-set": f"/ui/prompt-sets/{common['prompt_set_id']}",
         "prompt-import": "/ui/prompt-sets/import",
         "models": "/ui/models",
+        "model": f"/ui/models/{common['model']}",
         "judges": "/ui/judges",
         "admin": "/ui/admin",
     }
 
 
-def take(page: Page, server: Server) -> None:
-    for name, address in addresses(server).items():
-        page.goto(server.address + address, wait_until="networkidle")
-        page.wait_for_timeout(1500)
-        tall = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
-        page.screenshot(
-            path=IMAGES / f"{name}.png", full_page=True, clip={"x": 0, "y": 0, "width": 1280, "height": tall}
+def take(page: Page, name: str, address: str) -> None:
+    page.goto(address, wait_until="networkidle")
+    page.wait_for_timeout(1500)
+    tall = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
+    page.screenshot(path=IMAGES / f"{name}.png", full_page=True, clip={"x": 0, "y": 0, "width": 1280, "height": tall})
+    sys.stdout.write(f"docs/images/{name}.png\n")
+
+
+@contextmanager
+def with_accounts() -> Iterator[tuple[str, str]]:
+    """The address of a new server that nobody has an account on, and its set-up code."""
+    command = [sys.executable, "-m", "backend.cli", "serve", "--port", "0", "--workers", "0", "--data"]
+    own = {"EXPERTSCOPE_ACCOUNTS": "true", "EXPERTSCOPE_FIRST_RUN": "false"}
+    with TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [*command, folder], cwd=ROOT, env={**os.environ, **own}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        sys.stdout.write(f"docs/images/{name}.png\n")
+        said = ""
+        while not (found := _AT.search(said)) or not (code := _CODE.search(said)):
+            said += process.stdout.readline().decode()  # type: ignore[union-attr]
+        try:
+            yield found[1], code[1]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def take_accounts(page: Page) -> None:
+    with with_accounts() as (address, code):
+        page.goto(f"{address}/set-up")
+        page.get_by_label("Set-up code").fill(code)
+        page.get_by_label("Name").fill("analyst")
+        page.get_by_label("Password").fill(secrets.token_urlsafe(12))
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{address}/ui/**")
+        take(page, "account", f"{address}/ui/account")
+        page.context.clear_cookies()
+        take(page, "sign-in", f"{address}/sign-in")
 
 
 def main() -> None:
@@ -134,7 +176,10 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SWITCHES)
-        take(browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce"), server)
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+        for name, address in addresses(server).items():
+            take(page, name, server.address + address)
+        take_accounts(page)
         browser.close()
 
 

@@ -42,5 +42,6 @@ def _missing(services: Services) -> list[Detail]:
         return [detail("the database does not answer: look at the server's log", field="database")]
     if alive:
         return []
-    last = f"was last heard at {seen:%Y-%m-%d %H:%M:%S} UTC" if seen else "was never heard"
-    return [detail(f"the worker {last}: runs wait until one is started with 'expertscope worker'", field="worker")]
+    # A worker that ended as it should has left no trace, as one that never was.
+    last = f"the last worker was heard at {seen:%Y-%m-%d %H:%M:%S} UTC" if seen else "no worker is running"
+    return [detail(f"{last}: runs wait until one is started with 'expertscope worker'", field="worker")]

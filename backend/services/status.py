@@ -155,7 +155,7 @@ def settings_in_force(settings: Settings) -> list[SettingInForce]:
 def _problems(worker: WorkerInfo | None, storage: Storage) -> list[str]:
     problems = []
     if worker is None:
-        problems.append("No worker was ever heard: runs wait until one is started with 'expertscope worker'.")
+        problems.append("No worker is running: runs wait until one is started with 'expertscope worker'.")
     elif not worker.alive:
         problems.append(
             f"The worker was last heard at {worker.seen:%Y-%m-%d %H:%M:%S} UTC: runs wait until one is started with "

@@ -73,7 +73,7 @@ def _workers(found: StatusReport) -> list[tuple[str, Any]]:
 
 def _worker(worker: WorkerInfo | None) -> list[tuple[str, Any]]:
     if worker is None:
-        return [("Worker", [icon("cross"), " never heard"])]
+        return [("Worker", [icon("cross"), " none is running"])]
     glyph, state = ("check", f"alive since {formats.moment(worker.started)}") if worker.alive else ("cross", "silent")
     return [
         ("Worker", [icon(glyph), f" {state}"]),

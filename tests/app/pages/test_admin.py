@@ -10,7 +10,7 @@ from tests.app.conftest import Show
 def test_an_empty_installation_says_what_is_missing(show: Show) -> None:
     page = show("/ui/admin")
     assert "Something needs attention" in page
-    assert "No worker was ever heard" in page
+    assert "No worker is running" in page
     assert "Nothing runs and nothing waits." in page
     assert "No entry yet" in page
     assert "There are no accounts. This server listens on this machine alone" in page

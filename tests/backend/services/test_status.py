@@ -44,7 +44,7 @@ def test_the_queue_is_in_the_order_in_which_runs_are_taken_up(
 
 def test_the_worker_says_what_it_computes_with(services: Services) -> None:
     assert services.status.read().worker is None
-    assert "No worker was ever heard" in services.status.read().problems[0]
+    assert "No worker is running" in services.status.read().problems[0]
     gpu = {"name": "A GPU", "memory_bytes": 80}
     services.workers.beat("worker", 7, {"threads": 2, "gpus": [gpu]})
     services.workers.beat("worker", 7)
