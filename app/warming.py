@@ -24,5 +24,5 @@ def _warm_up() -> None:
     # Plotly loads each kind of trace and each part of a layout when it is first used.
     marks = {"line": {"width": 1}, "marker": {"size": 1, "line": {"width": 1}}, "error_y": {"array": [1]}}
     traces = [go.Scatter(x=[1], y=[1], **marks), go.Heatmap(z=[[1]], colorbar={"title": {"text": ""}}), go.Bar(y=[1])]
-    drawn = figure(*traces, height=1, xaxis={"title": {"text": ""}}, annotations=[{"text": ""}], shapes=[{"x0": 0}])
+    drawn = figure(*traces, height=100, xaxis={"title": {"text": ""}}, annotations=[{"text": ""}], shapes=[{"x0": 0}])
     to_json_plotly(drawn)

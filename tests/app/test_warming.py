@@ -4,11 +4,13 @@ import subprocess
 import sys
 
 SCRIPT = """
-import sys
+import sys, threading
 from app.warming import warm_up
+failed = []
+threading.excepthook = failed.append
 thread = warm_up()
 thread.join(60)
-assert not thread.is_alive()
+assert not thread.is_alive() and not failed, failed
 print(sorted({"plotly.graph_objs.scatter", "scipy.stats", "torch"} & set(sys.modules)))
 """
 
