@@ -55,7 +55,8 @@ def check_pdf() -> None:
             f"a PDF needs the system library Pango, which is not installed here: {APT_LINE}, then start again; "
             "report.html prints as well"
         ) from fault
-    logging.getLogger("weasyprint").setLevel(logging.ERROR)  # it warns of every rule that only a browser knows
+    for name in ("weasyprint", "weasyprint.progress"):  # it warns of every rule that only a browser knows
+        logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table that it cuts
 
 
