@@ -72,7 +72,8 @@ def call(client: TestClient) -> Callable[..., dict[str, Any]]:
         }
         answer = client.post("/ui/_dash-update-component", json=body)
         assert answer.status_code == 200, answer.text
-        filled: dict[str, Any] = answer.json()["response"]
+        said = answer.json()
+        filled: dict[str, Any] = {**said.get("sideUpdate", {}), **said["response"]}  # set_props, then the outputs
         return filled
 
     return ask

@@ -147,3 +147,14 @@ def test_confounded_prompts_say_nothing_of_a_layer() -> None:
     assert wording.layer_drive(row, confounded=True) == "Cannot be told"
     found["verdict"] = {"confounded": True}
     assert wording.layers_finding(found) == "What drives a layer cannot be told with these prompts"
+
+
+def test_a_sentence_has_thousands_as_everywhere_and_signals_by_their_names() -> None:
+    assert wording.sentence("trace", "Every one of 1,203,824 selections, in 4 layers") == (
+        "Every one of 1\u202f203\u202f824 selections, in 4 layers"
+    )
+    said = "router_logits tells harmful from benign; not better than words, layer_inputs"
+    assert wording.sentence("detect", said) == (
+        "router logits tells harmful from benign; not better than words of the prompt, layers' inputs"
+    )
+    assert wording.sentence("audit", "in other words, layers 1,2") == "in other words, layers 1,2"

@@ -31,6 +31,8 @@ def test_a_foreign_file_is_mapped_looked_at_imported_and_asked(page: Page, produ
     page.goto(f"{product.url}/ui/prompt-sets")
     page.get_by_role("link", name="Import prompts").first.click()
     expect(page.get_by_role("heading", name="Import prompts")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_role("button", name="Import", exact=True)).to_be_disabled()
     before = product.api("/prompt-sets").json()["count"]
     page.locator("#import-upload input[type=file]").set_input_files(foreign(tmp_path))
     expect(page.locator("#import-found")).to_contain_text("22 rows, 4 columns")

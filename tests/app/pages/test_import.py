@@ -140,14 +140,14 @@ def test_the_balance_says_that_topic_and_harm_are_confounded(previewed: Callable
     assert "No matched pairs" in shown
 
 
-def test_import_stores_what_was_shown(call: Call, services: Services) -> None:
+def test_import_stores_what_was_shown_and_opens_it(call: Call, services: Services) -> None:
     values = form(look(call), **{"import-go.n_clicks": 1, "import-name.value": "Mine"}, **words(unsafe="harmful"))
     refused = call("import-message.children", values, "import-go.n_clicks")
     assert "unknown label 'ok'" in str(refused["import-message"])
     assert services.prompt_sets.list().count == 0
     values |= words(ok="benign", unsafe="harmful")
-    call("import-message.children", values, "import-go.n_clicks")
-    stored = services.prompt_sets.list().items[0]
+    href = call("import-message.children", values, "import-go.n_clicks")["address"]["href"]
+    stored = services.prompt_sets.get(href.rpartition("/")[2])
     assert (stored.name, stored.harmful, stored.benign, stored.topics) == ("Mine", 1, 2, ["food", "threats", "weather"])
 
 

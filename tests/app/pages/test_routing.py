@@ -163,3 +163,10 @@ def test_a_layer_that_may_be_ahead_is_named_as_a_doubt() -> None:
 def test_no_layer_is_named_where_all_are_noise() -> None:
     assert layer_finding([layer(0, 0.02, 0.02)]).sentence == "No layer surely separates topics"
     assert layer_finding([{"layer": 0, "topic": {"estimate": None}}]).sentence == "Routing"
+
+
+def test_beside_topics_less_a_group_that_group_is_shown_as_it_is() -> None:
+    """Less itself it would be zero everywhere."""
+    assert Choice(view="topics", minus="all").cells == ("frequency", "all", "prompt", None)
+    assert Choice(view="topics", group="harmful", minus="all").cells == ("frequency", "harmful", "prompt", "all")
+    assert Choice(view="picture", minus="all").cells == ("frequency", "all", "prompt", "all")
