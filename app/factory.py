@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse
 from app import addresses, bundles, shell
 from app.callbacks import Binder
 from app.kept_views import KeptViews
-from app.pages import PAGES, REGISTRATIONS
+from app.pages import PAGES, REGISTRATIONS, ROUTES
 from app.router import Router
 from backend.logs import request_id
 from backend.services import NotFoundError, Services
@@ -116,6 +116,8 @@ def _add_routes(server: FastAPI, dash: Any, router: Router) -> None:
     async def nowhere(request: Request) -> Response:
         raise NotFoundError(f"there is nothing at {request.url.path}: the pages begin at /ui/, the API at /api/v1")
 
+    for add in ROUTES:
+        add(server, server.state.services)
     server.add_api_route("/", start, include_in_schema=False)
     server.add_api_route("/ui/{path:path}", document, include_in_schema=False)
     server.add_api_route("/{path:path}", nowhere, include_in_schema=False)

@@ -66,6 +66,13 @@ class Served:
         answer.raise_for_status()
         return Call(seconds, len(answer.content), answer.json()["response"] if answer.content else {})
 
+    def get(self, path: str, query: Mapping[str, Any]) -> Call:
+        """What is at an address."""
+        start = time.perf_counter()
+        answer = self._client.get(path, params=query)
+        seconds = time.perf_counter() - start
+        return Call(seconds, len(answer.raise_for_status().content), answer.json())
+
     def cpu_seconds(self) -> float:
         """What the server has computed so far, whoever else is on its cores."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()

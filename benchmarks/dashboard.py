@@ -100,10 +100,14 @@ def heatmaps(served: Served, run: str, calls: int) -> Row:
 
 
 def fetch(served: Served, run: str, topic: str | None = None, **request: Any) -> Call:
-    asked = {"run": run, "criteria": list(CRITERIA), "topic": topic}
-    whole = {"startRow": 0, "endRow": 100, "sortModel": [], "filterModel": {}, **request}
-    values = {"experts-table.getRowsRequest": whole, "experts-run.data": asked}
-    return served.call("experts-table.getRowsResponse", values, "experts-table.getRowsRequest")
+    query = {
+        "start": request.get("startRow", 0),
+        "end": request.get("endRow", 100),
+        "sort": json.dumps(request.get("sortModel", [])),
+        "filter": json.dumps(request.get("filterModel", {})),
+        "criteria": ",".join(CRITERIA),
+    } | ({"topic": topic} if topic else {})
+    return served.get(f"/ui/runs/{run}/experts/rows", query)
 
 
 def tables(served: Served, run: str, size: Size, calls: int) -> list[Row]:

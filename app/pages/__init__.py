@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from fastapi import FastAPI
+
 from app.callbacks import Binder
 from app.pages.account import page as account
 from app.pages.admin import accounts as admin_accounts
@@ -10,6 +12,7 @@ from app.pages.compare import page as compare
 from app.pages.documents import tuning
 from app.pages.experts import expert
 from app.pages.experts import page as experts
+from app.pages.experts import rows as expert_rows
 from app.pages.interventions import answer_changes
 from app.pages.interventions import page as interventions
 from app.pages.judges import page as judges
@@ -28,6 +31,7 @@ from app.pages.runs import page as runs
 from app.pages.tokens import page as tokens
 from app.pages.topics import page as topics
 from app.router import Page
+from backend.services import Services
 
 PAGES: Sequence[Page] = (
     runs.HOME,
@@ -53,6 +57,9 @@ PAGES: Sequence[Page] = (
     account.PAGE,
     admin.PAGE,
 )
+
+ROUTES: Sequence[Callable[[FastAPI, Services], None]] = (expert_rows.add_route,)
+"""Addresses beside the pages' own, which scripts ask."""
 
 REGISTRATIONS: Sequence[Callable[[Binder], None]] = (
     run_frame.register,

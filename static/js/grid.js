@@ -77,6 +77,46 @@
 
   window.expertscope = Object.assign(window.expertscope || {}, { toTop });
 
+  /* The table of experts asks for its rows itself. What it shows of them, and the line below it, wait for nothing else. */
+  async function ask(asked, params) {
+    const query = new URLSearchParams({ start: params.startRow, end: params.endRow, sort: JSON.stringify(params.sortModel), filter: JSON.stringify(params.filterModel || {}), criteria: asked.criteria.join(",") });
+    if (asked.topic) query.set("topic", asked.topic);
+    let answer;
+    try {
+      answer = await fetch(`/ui/runs/${asked.run}/experts/rows?${query}`);
+      if (answer.ok && answer.status !== 204) return await answer.json();
+      return { rows: [], count: 0, text: "No expert", fault: (await answer.json()).error.message };
+    } catch {
+      return null; // the server is silent, or nobody is signed in any more, which the page says already
+    }
+  }
+
+  function serve(asked) {
+    window.dash_ag_grid.getApiAsync("experts-table").then((api) => {
+      // The component puts in a source of its own once the grid is ready, which this one takes the place of.
+      if (api.isDestroyed() || !api.getGridOption("datasource")) return requestAnimationFrame(() => serve(asked));
+      api.setGridOption("datasource", {
+        async getRows(params) {
+          const found = await ask(asked, params);
+          if (api.isDestroyed()) return;
+          if (!found) return params.failCallback();
+          params.successCallback(found.rows, found.count);
+          const line = document.getElementById("experts-count");
+          if (line && line.textContent !== found.text) window.dash_clientside.set_props("experts-count", { children: found.text });
+          if (found.fault) window.expertscope.say(found.fault);
+        },
+      });
+    });
+  }
+
+  const clientside = (window.dash_clientside = window.dash_clientside || {});
+  clientside.expertscope = Object.assign(clientside.expertscope || {}, {
+    serveExperts(asked) {
+      serve(asked);
+      return window.dash_clientside.no_update;
+    },
+  });
+
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
 
   cells.Mark = function (props) {

@@ -1,4 +1,5 @@
-"""/ui/runs/{id}/experts: where the criteria agree on experts, and every expert in a sortable, filterable table.
+"""/ui/runs/{id}/experts: where the criteria agree on experts, and every expert in a sortable, filterable table. The
+table's rows come from `app.pages.experts.rows`.
 
 Order and filters stand in the address, as does the selection that all pages of a run share: its experts are lit here,
 and its topic is a column.
@@ -22,7 +23,7 @@ from app.quantities import QUANTITIES
 from app.router import Page, View, Visit
 from app.selection import Selection
 from backend import formats
-from backend.services import ExpertScopeError, ExpertTable, Services
+from backend.services import ExpertTable, Services
 
 Report = Mapping[str, Any]
 RULES = {
@@ -114,8 +115,6 @@ def _grid(finished: Finished, table: ExpertTable, asked: Mapping[str, Any], visi
     options = {
         "rowModelType": "infinite",
         "cacheBlockSize": table_of.BLOCK,
-        # The component remembers one request: of two at a time the first would never be answered.
-        "maxConcurrentDatasourceRequests": 1,
         "infiniteInitialRowCount": min(table_of.BLOCK, len(table)),
         "maxBlocksInCache": 40,
         "blockLoadDebounceMillis": 20,
@@ -176,27 +175,7 @@ def _more(run_id: str, left_out: int, everything: bool) -> Component | None:
 def register(bind: Binder) -> None:
     services = bind.services
 
-    @bind.on(
-        Output("experts-table", "getRowsResponse"),
-        Output("experts-count", "children"),
-        Output("notice", "children", allow_duplicate=True),
-        Input("experts-table", "getRowsRequest"),
-        State("experts-run", "data"),
-        prevent_initial_call=True,
-    )
-    def fetch(request: dict[str, Any] | None, asked: dict[str, Any]) -> tuple[Any, Any, Any]:
-        if not request:
-            return no_update, no_update, no_update
-        run_id, topic = asked["run"], asked["topic"]
-        table = services.results.expert_table(run_id)
-        order, model = table_of.orders(request.get("sortModel")), request.get("filterModel") or {}
-        try:
-            page = services.results.experts_page(run_id, request["startRow"], request["endRow"], order, model, topic)
-        except ExpertScopeError as error:
-            return {"rowData": [], "rowCount": 0}, "No expert", error.message
-        lift = None if topic is None else services.results.topic_lift(run_id, topic)
-        found = table_of.rows(table, page.rows, asked["criteria"], lift)
-        return {"rowData": found, "rowCount": page.count}, _counted(page.count, len(table)), no_update
+    bind.in_browser("serveExperts", Output("experts-count", "children"), Input("experts-run", "data"))
 
     @bind.on(
         Output("experts-ranks", "figure"),
@@ -226,9 +205,3 @@ def register(bind: Binder) -> None:
     bind.in_browser(
         "openRow", Output("experts-opened", "data"), Input("experts-table", "cellClicked"), prevent_initial_call=True
     )
-
-
-def _counted(passing: int, everyone: int) -> str:
-    if passing == everyone:
-        return formats.plural(everyone, "expert")
-    return f"{formats.count(passing)} of {formats.plural(everyone, 'expert')}"
