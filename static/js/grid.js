@@ -35,10 +35,6 @@
     return String(n).replace(/\B(?=(\d{3})+$)/g, "\u202f") + ending;
   }
 
-  function span(name, style) {
-    return make("span", { className: name, style });
-  }
-
   const functions = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
   functions.figures = figures;
   functions.share = share;
@@ -66,11 +62,49 @@
 
   Object.assign(functions, { times, lit: isChosen, tabLeaves: () => false });
 
+  /* What cells of many columns show is text with a drawing behind it: a component in each of them takes several times as long,
+     which whoever scrolls feels. */
+
+  /* A score and its rank, over a bar from 0 on the criterion's own scale, `least` to `most`. */
+  functions.awaited = ({ rowNode }) => !rowNode.data;
+
+  functions.score = ({ value, data }, rank) => (data ? figures(value) + (data[rank] ? "\u2002" + ordinal(data[rank]) : "") : "");
+
+  functions.scoreBar = ({ value }, least, most) => {
+    const width = most - least;
+    if (value === null || value === undefined || !width) return null;
+    return { "--from": (Math.min(value, 0) - least) / width, "--to": (Math.max(value, 0) - least) / width };
+  };
+
+  /* `rungs` has one bit for each step that is passed, the first the lowest. */
+  const passed = (data, names) => names.filter((_, step) => data.rungs & (1 << step));
+
+  functions.ladder = ({ data }, names) => (data ? passed(data, names).length + " of " + names.length : "");
+
+  functions.ladderWords = ({ data }, names) => data && "Evidence " + passed(data, names).length + " of " + names.length + ": " + (passed(data, names).join(", ") || "none");
+
+  functions.ladderSteps = ({ data }, names) => {
+    if (!data) return "";
+    return ["ladder-cell", ...names.map((_, step) => (data.rungs & (1 << step) ? "step-" + step : "")), data.flagged ? "flagged-ladder" : ""].filter(Boolean);
+  };
+
+  functions.effect = ({ data }) => (data ? data.effect_text || "—" : "");
+
+  /* Zero, the null's band, the interval and the dot, in percent of the strip. */
+  functions.effectStrip = ({ data }) => {
+    const strip = data && data.strip;
+    if (!strip) return null;
+    const box = (name, from, to) => (from === null || to === null ? {} : { ["--" + name + "-from"]: from / 100, ["--" + name + "-long"]: Math.max(to - from, 0.6) / 100 });
+    return { "--zero": strip.zero / 100, "--dot": strip.dot / 100, ...box("null", strip.null_from, strip.null_to), ...box("interval", strip.from, strip.to) };
+  };
+
+  functions.effectKind = ({ data }) => (!data ? "" : !data.strip ? "dim" : data.flagged ? ["strip-cell", "flagged-strip"] : ["strip-cell"]);
+
   /* What a new filter finds begins at its first row, however far somebody had scrolled before. Once more after the table has
      become as short as what was found: it then restores the place at which it was cut. */
   function toTop(id) {
     const api = window.dash_ag_grid && window.dash_ag_grid.getApi(id);
-    const up = () => api && !api.isDestroyed() && api.getDisplayedRowCount() && api.ensureIndexVisible(0, "top");
+    const up = () => api && !api.isDestroyed() && api.getDisplayedRowCount() && api.getFirstDisplayedRowIndex() > 0 && api.ensureIndexVisible(0, "top");
     up();
     requestAnimationFrame(() => requestAnimationFrame(up));
   }
@@ -78,12 +112,15 @@
   window.expertscope = Object.assign(window.expertscope || {}, { toTop });
 
   /* The table of experts asks for its rows itself. What it shows of them, and the line below it, wait for nothing else. */
-  async function ask(asked, params) {
-    const query = new URLSearchParams({ start: params.startRow, end: params.endRow, sort: JSON.stringify(params.sortModel), filter: JSON.stringify(params.filterModel || {}), criteria: asked.criteria.join(",") });
+  function address(asked, { startRow, endRow, sortModel, filterModel }) {
+    const query = new URLSearchParams({ start: startRow, end: endRow, sort: JSON.stringify(sortModel), filter: JSON.stringify(filterModel || {}), criteria: asked.criteria.join(",") });
     if (asked.topic) query.set("topic", asked.topic);
-    let answer;
+    return `/ui/runs/${asked.run}/experts/rows?${query}`;
+  }
+
+  async function read(from) {
     try {
-      answer = await fetch(`/ui/runs/${asked.run}/experts/rows?${query}`);
+      const answer = await fetch(from);
       if (answer.ok && answer.status !== 204) return await answer.json();
       return { rows: [], count: 0, text: "No expert", fault: (await answer.json()).error.message };
     } catch {
@@ -95,18 +132,74 @@
     window.dash_ag_grid.getApiAsync("experts-table").then((api) => {
       // The component puts in a source of its own once the grid is ready, which this one takes the place of.
       if (api.isDestroyed() || !api.getGridOption("datasource")) return requestAnimationFrame(() => serve(asked));
-      api.setGridOption("datasource", {
-        async getRows(params) {
-          const found = await ask(asked, params);
-          if (api.isDestroyed()) return;
-          if (!found) return params.failCallback();
-          params.successCallback(found.rows, found.count);
-          const line = document.getElementById("experts-count");
-          if (line && line.textContent !== found.text) window.dash_clientside.set_props("experts-count", { children: found.text });
-          if (found.fault) window.expertscope.say(found.fault);
-        },
-      });
+      let first = { startRow: 0, sortModel: [] }, ahead = {}, soon, moved = 0;
+
+      const show = (params, found) => {
+        if (api.isDestroyed()) return;
+        if (!found) return params.failCallback();
+        params.successCallback(found.rows, found.count);
+        const line = document.getElementById("experts-count");
+        if (line && line.textContent !== found.text) line.textContent = found.text;
+        if (found.fault) window.expertscope.say(found.fault);
+      };
+
+      const answer = (params) => {
+        const from = address(asked, params), { known, coming } = ahead.from === from ? ahead : {};
+        if (params.startRow === 0) first = params;
+        ahead = {};
+        // At once where it is there already: the rows before it are then changed for it, not for empty ones.
+        if (known) show(params, known);
+        else (coming || read(from)).then((found) => show(params, found));
+      };
+
+      // Whoever drags the bar passes hundreds of blocks; those that are in sight when it rests are asked for, the others when
+      // they come into sight.
+      const waiting = new Map();
+      const inSight = ({ startRow, endRow }) => startRow === 0 || (startRow <= api.getLastDisplayedRowIndex() && endRow > api.getFirstDisplayedRowIndex());
+      const catchUp = () => {
+        if (api.isDestroyed()) return;
+        for (const [start, params] of waiting) {
+          if (!inSight(params)) continue;
+          waiting.delete(start);
+          answer(params);
+        }
+      };
+      const getRows = (params) => {
+        const since = performance.now() - moved, dragged = since > 5 && since < 50;
+        moved += since;
+        waiting.set(params.startRow, params);
+        if (dragged) setTimeout(catchUp, 50);
+        else catchUp();
+      };
+
+      // The grid waits a moment for the next key, and then forgets all rows: what it will ask for is on its way by then.
+      const foresee = ({ column, filterInstance }) => {
+        const model = filterInstance.getModelFromUi(), { [column.getColId()]: _, ...others } = api.getFilterModel();
+        const from = address(asked, { ...first, filterModel: model ? { ...others, [column.getColId()]: model } : others });
+        const mine = (ahead = { from, coming: read(from) });
+        mine.coming.then((found) => (mine.known = found));
+      };
+
+      const later = () => {
+        clearTimeout(soon);
+        soon = setTimeout(() => api.isDestroyed() || remember(api), AFTER);
+      };
+
+      api.setGridOption("datasource", { getRows });
+      api.addEventListener("bodyScrollEnd", catchUp);
+      api.addEventListener("filterModified", foresee);
+      api.addEventListener("filterChanged", () => toTop("experts-table"));
+      for (const event of ["filterChanged", "sortChanged"]) api.addEventListener(event, later);
     });
+  }
+
+  /* Order and filters stand in the address, once nobody types any more: the rows come first. Milliseconds. */
+  const AFTER = 300;
+
+  function remember(api) {
+    const sorted = api.getColumnState().find((column) => column.sort), filters = api.getFilterModel();
+    const order = sorted ? sorted.colId + "." + sorted.sort : null;
+    window.expertscope.remember({ sort: order === "rank.asc" ? null : order, filter: Object.keys(filters).length ? JSON.stringify(filters) : null });
   }
 
   const clientside = (window.dash_clientside = window.dash_clientside || {});
@@ -118,6 +211,8 @@
   });
 
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+
+  cells.Awaited = () => make("span", { className: "awaited" }, "…");
 
   cells.Mark = function (props) {
     if (!props.data) return null;
@@ -139,54 +234,6 @@
       window.expertscopeVisit(keeper() ? keeper().carry(href) : href);
     };
     return make("a", { href, onClick: open, className: "row-link num", tabIndex: -1 }, props.data.name);
-  };
-
-  /* `rungs` has one bit for each step that is passed, the first the lowest. */
-  cells.Ladder = function (props) {
-    const data = props.data;
-    if (!data) return null;
-    const passed = props.names.filter((_, step) => data.rungs & (1 << step));
-    const text = `Evidence ${passed.length} of ${props.names.length}: ${passed.join(", ") || "none"}`;
-    return make(
-      "span",
-      { className: data.flagged ? "ladder flagged-ladder" : "ladder", role: "img", "aria-label": text, title: text },
-      props.names.map((name, step) => make("span", { key: name, className: data.rungs & (1 << step) ? "step passed" : "step" })),
-    );
-  };
-
-  cells.Effect = function (props) {
-    if (!props.data) return null;
-    const { strip, effect_text: text, flagged } = props.data;
-    if (!strip) return make("span", { className: "dim" }, "—");
-    const box = (name, from, to) =>
-      from === null || to === null ? null : span(name, { left: from + "%", width: Math.max(to - from, 0.6) + "%" });
-    return make(
-      "span",
-      { className: "effect-cell" },
-      make(
-        "span",
-        { className: flagged ? "strip flagged-strip" : "strip", "aria-hidden": true },
-        span("strip-zero", { left: strip.zero + "%" }),
-        box("strip-null", strip.null_from, strip.null_to),
-        box("strip-interval", strip.from, strip.to),
-        span("strip-dot", { left: strip.dot + "%" }),
-      ),
-      make("span", { className: "num" }, text),
-    );
-  };
-
-  /* A score and its rank over a bar from 0 on the criterion's own scale, `least` to `most`. */
-  cells.Score = function (props) {
-    if (!props.data) return null;
-    const rank = props.data[props.rank], width = props.most - props.least;
-    const value = props.value === undefined ? null : props.value;
-    const left = value === null || !width ? null : (100 * (Math.min(value, 0) - props.least)) / width;
-    return make(
-      "span",
-      { className: "score-cell" },
-      left === null ? null : make("span", { className: "score-bar", "aria-hidden": true, style: { left: left + "%", width: (100 * Math.abs(value)) / width + "%" } }),
-      make("span", { className: "num" }, figures(value), rank ? make("span", { className: "ci" }, " " + ordinal(rank)) : null),
-    );
   };
 
   /* The space bar on a cell selects the row's expert, as the box before it does. */

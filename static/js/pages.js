@@ -75,14 +75,6 @@
       return nothing();
     },
 
-    rememberExperts(columns, filters) {
-      const sorted = (columns || []).find((column) => column.sort);
-      const order = sorted ? sorted.colId + "." + sorted.sort : null;
-      const filtered = filters && Object.keys(filters).length ? JSON.stringify(filters) : null;
-      if (filtered !== new URLSearchParams(window.location.search).get("filter")) window.expertscope.toTop("experts-table");
-      return remember({ sort: order === "rank.asc" ? null : order, filter: filtered });
-    },
-
     rememberNewRun(model, prompts, preset, seed, kind, experts, mode, window_, detector, ...tuned) {
       const masks = kind === "mask", tunes = kind === "tune", own = { kind: kind === "audit" ? null : kind };
       own.experts = masks || tunes ? experts : null;

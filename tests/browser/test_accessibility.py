@@ -90,7 +90,6 @@ def test_every_page_can_be_used_in_the_dark_and_on_a_phone(page: Page, product: 
     for name in visit(page, product, "dark"):
         found[name] = [*violations(page), *page.evaluate(FAINT_WORDS)]
         page.set_viewport_size({"width": 390, "height": 844})
-        page.wait_for_timeout(300)
         if (width := page.locator("html").evaluate("html => html.scrollWidth")) > 390:
             found[name].append(f"{width} pixels wide")
         page.set_viewport_size({"width": 1280, "height": 900})

@@ -70,7 +70,6 @@ def _experts(services: Services, finished: Finished, visit: Visit) -> Component:
             ),
             dcc.Store(id="experts-run", data=asked),
             dcc.Store(id="experts-drawn", data=[[*place] for place in selected.experts]),
-            dcc.Store(id="experts-address"),
             dcc.Store(id="experts-opened"),
         ],
         className="stack-3",
@@ -115,15 +114,20 @@ def _grid(finished: Finished, table: ExpertTable, asked: Mapping[str, Any], visi
     options = {
         "rowModelType": "infinite",
         "cacheBlockSize": table_of.BLOCK,
-        "infiniteInitialRowCount": min(table_of.BLOCK, len(table)),
+        # What the component itself asks for before static/js/grid.js does is never answered, and counts.
+        "maxConcurrentDatasourceRequests": -1,
+        "infiniteInitialRowCount": 1,
         "maxBlocksInCache": 40,
-        "blockLoadDebounceMillis": 20,
+        "blockLoadDebounceMillis": 0,
         # A jump draws every row twice, empty and filled: no more rows and columns than are seen, and all at once.
-        "rowBuffer": 2,
+        "rowBuffer": 0,
         "suppressColumnVirtualisation": False,
         "suppressAnimationFrame": True,
         "suppressCellFocus": False,
         "rowClassRules": RULES,
+        "enableBrowserTooltips": True,
+        "isFullWidthRow": {"function": "awaited(params)"},
+        "fullWidthCellRenderer": "Awaited",
     }
     return grid(
         None,
@@ -195,13 +199,6 @@ def register(bind: Binder) -> None:
         everyone = len(services.results.expert_table(asked["run"]))
         return rank_lines(leading, [*map(readable, asked["criteria"])], everyone), chosen
 
-    bind.in_browser(
-        "rememberExperts",
-        Output("experts-address", "data"),
-        Input("experts-table", "columnState"),
-        Input("experts-table", "filterModel"),
-        prevent_initial_call=True,
-    )
     bind.in_browser(
         "openRow", Output("experts-opened", "data"), Input("experts-table", "cellClicked"), prevent_initial_call=True
     )

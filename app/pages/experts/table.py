@@ -13,9 +13,9 @@ from app.components.effect import strip_geometry
 from backend import formats
 from backend.services import ExpertTable, Order
 
-BLOCK = 100
+BLOCK = 60
 """Rows that are fetched together."""
-_AT_ONCE = {"filterParams": {"debounceMs": 60}}
+_AT_ONCE = {"filterParams": {"debounceMs": 20}}
 """The grid itself waits for half a second after a key."""
 _FILTER = {"filter": "agNumberColumnFilter", **_AT_ONCE}
 NUMBER = {**_FILTER, "type": "rightAligned"}
@@ -71,11 +71,20 @@ def _first(run_id: str) -> list[Column]:
 
 
 def _evidence() -> list[Column]:
-    ladder = {"cellRenderer": "Ladder", "cellRendererParams": {"names": [name for name, _ in wording.LADDER]}}
+    names = json.dumps([name for name, _ in wording.LADDER])
+    ladder = {
+        "valueFormatter": {"function": f"ladder(params, {names})"},
+        "tooltipValueGetter": {"function": f"ladderWords(params, {names})"},
+        "cellClass": {"function": f"ladderSteps(params, {names})"},
+    }
+    effect = {
+        "valueFormatter": {"function": "effect(params)"},
+        "cellStyle": {"function": "effectStrip(params)"},
+        "cellClass": {"function": "effectKind(params)"},
+    }
     return [
-        {"field": "level", "headerName": "Evidence", **ladder, **_FILTER, "width": 116},
-        {"field": "effect", "headerName": "Effect, nats", "cellRenderer": "Effect", **_FILTER,
-         "width": 304},
+        {"field": "level", "headerName": "Evidence", **ladder, **_FILTER, "width": 120},
+        {"field": "effect", "headerName": "Effect, nats", **effect, **_FILTER, "width": 316},
         {"field": "q_value", "headerName": "q", **NUMBER, **SHARE, "width": 88},
         {"field": "stability", **NUMBER, **SHARE, "width": 100},
     ]  # fmt: skip
@@ -100,10 +109,11 @@ def _criterion(table: ExpertTable, name: str) -> Column:
     return {
         "field": f"score_{name}",
         "headerName": name.replace("_", " "),
-        "cellRenderer": "Score",
-        "cellRendererParams": {"rank": f"rank_{name}", "least": least, "most": most},
         **NUMBER,
-        "width": 142,
+        "valueFormatter": {"function": f"score(params, 'rank_{name}')"},
+        "cellStyle": {"function": f"scoreBar(params, {least!r}, {most!r})"},
+        "cellClass": ["ag-right-aligned-cell", "score-cell"],
+        "width": 160,
     }
 
 
