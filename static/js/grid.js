@@ -65,9 +65,10 @@
   /* What cells of many columns show is text with a drawing behind it: a component in each of them takes several times as long,
      which whoever scrolls feels. */
 
-  /* A score and its rank, over a bar from 0 on the criterion's own scale, `least` to `most`. */
+  /* A row without its expert yet is one piece: no cells are made for it only to be filled a moment later. */
   functions.awaited = ({ rowNode }) => !rowNode.data;
 
+  /* A score and its rank, over a bar from 0 on the criterion's own scale, `least` to `most`. */
   functions.score = ({ value, data }, rank) => (data ? figures(value) + (data[rank] ? "\u2002" + ordinal(data[rank]) : "") : "");
 
   functions.scoreBar = ({ value }, least, most) => {
@@ -99,116 +100,6 @@
   };
 
   functions.effectKind = ({ data }) => (!data ? "" : !data.strip ? "dim" : data.flagged ? ["strip-cell", "flagged-strip"] : ["strip-cell"]);
-
-  /* What a new filter finds begins at its first row, however far somebody had scrolled before. Once more after the table has
-     become as short as what was found: it then restores the place at which it was cut. */
-  function toTop(id) {
-    const api = window.dash_ag_grid && window.dash_ag_grid.getApi(id);
-    const up = () => api && !api.isDestroyed() && api.getDisplayedRowCount() && api.getFirstDisplayedRowIndex() > 0 && api.ensureIndexVisible(0, "top");
-    up();
-    requestAnimationFrame(() => requestAnimationFrame(up));
-  }
-
-  window.expertscope = Object.assign(window.expertscope || {}, { toTop });
-
-  /* The table of experts asks for its rows itself. What it shows of them, and the line below it, wait for nothing else. */
-  function address(asked, { startRow, endRow, sortModel, filterModel }) {
-    const query = new URLSearchParams({ start: startRow, end: endRow, sort: JSON.stringify(sortModel), filter: JSON.stringify(filterModel || {}), criteria: asked.criteria.join(",") });
-    if (asked.topic) query.set("topic", asked.topic);
-    return `/ui/runs/${asked.run}/experts/rows?${query}`;
-  }
-
-  async function read(from) {
-    try {
-      const answer = await fetch(from);
-      if (answer.ok && answer.status !== 204) return await answer.json();
-      return { rows: [], count: 0, text: "No expert", fault: (await answer.json()).error.message };
-    } catch {
-      return null; // the server is silent, or nobody is signed in any more, which the page says already
-    }
-  }
-
-  function serve(asked) {
-    window.dash_ag_grid.getApiAsync("experts-table").then((api) => {
-      // The component puts in a source of its own once the grid is ready, which this one takes the place of.
-      if (api.isDestroyed() || !api.getGridOption("datasource")) return requestAnimationFrame(() => serve(asked));
-      let first = { startRow: 0, sortModel: [] }, ahead = {}, soon, moved = 0;
-
-      const show = (params, found) => {
-        if (api.isDestroyed()) return;
-        if (!found) return params.failCallback();
-        params.successCallback(found.rows, found.count);
-        const line = document.getElementById("experts-count");
-        if (line && line.textContent !== found.text) line.textContent = found.text;
-        if (found.fault) window.expertscope.say(found.fault);
-      };
-
-      const answer = (params) => {
-        const from = address(asked, params), { known, coming } = ahead.from === from ? ahead : {};
-        if (params.startRow === 0) first = params;
-        ahead = {};
-        // At once where it is there already: the rows before it are then changed for it, not for empty ones.
-        if (known) show(params, known);
-        else (coming || read(from)).then((found) => show(params, found));
-      };
-
-      // Whoever drags the bar passes hundreds of blocks; those that are in sight when it rests are asked for, the others when
-      // they come into sight.
-      const waiting = new Map();
-      const inSight = ({ startRow, endRow }) => startRow === 0 || (startRow <= api.getLastDisplayedRowIndex() && endRow > api.getFirstDisplayedRowIndex());
-      const catchUp = () => {
-        if (api.isDestroyed()) return;
-        for (const [start, params] of waiting) {
-          if (!inSight(params)) continue;
-          waiting.delete(start);
-          answer(params);
-        }
-      };
-      const getRows = (params) => {
-        const since = performance.now() - moved, dragged = since > 5 && since < 50;
-        moved += since;
-        waiting.set(params.startRow, params);
-        if (dragged) setTimeout(catchUp, 50);
-        else catchUp();
-      };
-
-      // The grid waits a moment for the next key, and then forgets all rows: what it will ask for is on its way by then.
-      const foresee = ({ column, filterInstance }) => {
-        const model = filterInstance.getModelFromUi(), { [column.getColId()]: _, ...others } = api.getFilterModel();
-        const from = address(asked, { ...first, filterModel: model ? { ...others, [column.getColId()]: model } : others });
-        const mine = (ahead = { from, coming: read(from) });
-        mine.coming.then((found) => (mine.known = found));
-      };
-
-      const later = () => {
-        clearTimeout(soon);
-        soon = setTimeout(() => api.isDestroyed() || remember(api), AFTER);
-      };
-
-      api.setGridOption("datasource", { getRows });
-      api.addEventListener("bodyScrollEnd", catchUp);
-      api.addEventListener("filterModified", foresee);
-      api.addEventListener("filterChanged", () => toTop("experts-table"));
-      for (const event of ["filterChanged", "sortChanged"]) api.addEventListener(event, later);
-    });
-  }
-
-  /* Order and filters stand in the address, once nobody types any more: the rows come first. Milliseconds. */
-  const AFTER = 300;
-
-  function remember(api) {
-    const sorted = api.getColumnState().find((column) => column.sort), filters = api.getFilterModel();
-    const order = sorted ? sorted.colId + "." + sorted.sort : null;
-    window.expertscope.remember({ sort: order === "rank.asc" ? null : order, filter: Object.keys(filters).length ? JSON.stringify(filters) : null });
-  }
-
-  const clientside = (window.dash_clientside = window.dash_clientside || {});
-  clientside.expertscope = Object.assign(clientside.expertscope || {}, {
-    serveExperts(asked) {
-      serve(asked);
-      return window.dash_clientside.no_update;
-    },
-  });
 
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
 

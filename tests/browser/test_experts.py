@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Product
+from tests.browser.conftest import Product, Watch
 
 ROW = "#experts-table a.row-link"
 """A row whose expert has come from the server."""
@@ -45,6 +45,36 @@ def test_order_and_filter_stand_in_the_address(page: Page, product: Product) -> 
     shown = [float(text) for text in rows(page, "stability")]
     assert shown == sorted(shown)
     assert set(rows(page, "layer")) == {"1"}
+
+
+def test_a_new_filter_begins_at_its_first_row_and_none_leaves_the_table_empty(page: Page, product: Product) -> None:
+    page.goto(product.tab("/experts"))
+    expect(page.locator(ROW).first).to_be_visible()
+    page.evaluate("() => window.dash_ag_grid.getApi('experts-table').ensureIndexVisible(63, 'bottom')")
+    expect(page.locator("#experts-table .ag-row[row-index='63'] a.row-link")).to_be_visible()
+    page.evaluate("() => window.dash_ag_grid.getApi('experts-table').showColumnFilter('layer')")
+    field = page.locator(".ag-filter input[type=number]").first
+    field.fill("2")
+    expect(page.locator("#experts-count")).to_have_text("16 of 64 experts")
+    expect(page.locator("#experts-table .ag-row[row-index='0'] a.row-link")).to_have_text(re.compile("^L2·"))
+    expect(page).to_have_url(re.compile("filter="))
+    field.fill("77")
+    expect(page.locator("#experts-count")).to_have_text("0 of 64 experts")
+    expect(page.locator(ROW)).to_have_count(0)
+    field.fill("")
+    expect(page.locator("#experts-count")).to_have_text("64 experts")
+    expect(page.locator("#experts-table .ag-row[row-index='0'] a.row-link")).to_be_visible()
+    expect(page).not_to_have_url(re.compile("filter="))
+
+
+def test_rows_come_once_a_silent_server_answers_again(page: Page, product: Product, watched: Watch) -> None:
+    page.route("**/experts/rows?*", lambda route: route.abort())
+    with page.expect_event("requestfailed"):
+        page.goto(product.tab("/experts"))
+    expect(page.locator("#experts-table .awaited").first).to_be_visible()
+    page.unroute("**/experts/rows?*")
+    expect(page.locator("#experts-table a.row-link").first).to_be_visible()
+    assert "ERR_FAILED" in watched.errors.pop()
 
 
 def test_the_box_before_a_row_selects_its_expert_in_every_view(page: Page, product: Product) -> None:

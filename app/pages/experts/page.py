@@ -114,7 +114,7 @@ def _grid(finished: Finished, table: ExpertTable, asked: Mapping[str, Any], visi
     options = {
         "rowModelType": "infinite",
         "cacheBlockSize": table_of.BLOCK,
-        # What the component itself asks for before static/js/grid.js does is never answered, and counts.
+        # What the component itself asks for before static/js/expert_rows.js does is never answered, and counts.
         "maxConcurrentDatasourceRequests": -1,
         "infiniteInitialRowCount": 1,
         "maxBlocksInCache": 40,
