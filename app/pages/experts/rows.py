@@ -1,7 +1,7 @@
 """The rows of the table of experts, as the grid asks for them while somebody scrolls, sorts and filters.
 
-An address of its own, which static/js/expert_rows.js reads: as a callback each block would pass through all that Dash keeps of
-the page on its way there and back, which takes several times what the rows do.
+An address of its own, which static/js/expert_rows.js reads: as a callback each block would pass through all that Dash
+keeps of the page on its way there and back, which takes several times what the rows do.
 """
 
 import json
