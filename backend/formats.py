@@ -98,6 +98,15 @@ def rate(value: Mapping[str, Any] | None) -> Shown:
     return Shown(f"{shown} %", f"[{low_text}, {high_text}]")
 
 
+def points(value: Mapping[str, Any] | None, unit: str = "%") -> str:
+    """A report's interval of a share in whole points, in a line of text: "72 [68, 75] %", "−13 [−20, −6] pt"."""
+    ends = [value.get(end) for end in ("estimate", "low", "high")] if value else [None]
+    shown = [fixed(100 * end, 0) for end in ends if end is not None]
+    if ends[0] is None:
+        return NONE
+    return f"{shown[0]} [{shown[1]}, {shown[2]}] {unit}" if len(shown) == 3 else f"{shown[0]} {unit}"
+
+
 def p_value(value: float | None) -> str:
     """ "0.01", "0.0004", "< 0.0001"."""
     if value is None:

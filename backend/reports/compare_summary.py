@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from analysis.comparing import Change, Comparison
 from analysis.comparing.words import NAMES, experts
-from analysis.statistics import Interval
-from backend.formats import number
+from backend.formats import interval, number, points
 
 _MARGINS = {"margin_harmful": "margin, harmful", "margin_benign": "margin, benign"}
 Row = tuple[str, str, str, str, str]
@@ -39,36 +38,23 @@ def _rates(comparison: Comparison) -> Iterator[Row]:
         if change is None:
             continue
         rate = name in NAMES
-        yield _line(words, change, 100 if rate else 1, (" %", " pt") if rate else (" nats", " nats"))
+        yield _line(words, change, rate, ("%", "pt") if rate else ("nats", "nats"))
 
 
-def _line(words: str, change: Change, factor: float, units: tuple[str, str]) -> Row:
-    a, b, difference = (
-        _interval(side, factor, units[side is change.difference]) for side in (change.a, change.b, change.difference)
-    )
+def _line(words: str, change: Change, rate: bool, units: tuple[str, str]) -> Row:
+    sides = [(side.as_dict(), units[side is change.difference]) for side in (change.a, change.b, change.difference)]
+    a, b, difference = (points(side, unit) if rate else str(interval(side, unit)) for side, unit in sides)
     p = "" if change.mcnemar_p is None else f"{change.mcnemar_p:.2g}"
     return words, a, b, difference, p
-
-
-def _interval(interval: Interval, factor: float, unit: str) -> str:
-    if interval.estimate is None:
-        return "—"
-    ends = [end for end in (interval.estimate, interval.low, interval.high) if end is not None]
-    if factor > 1:
-        shown = [str(round(factor * end)).replace("-", "−") for end in ends]
-    else:
-        shown = [number(end) for end in ends]
-    limits = f" [{shown[1]}, {shown[2]}]" if len(shown) == 3 else ""
-    return f"{shown[0]}{limits}{unit}"
 
 
 def _contrasts(comparison: Comparison) -> Iterator[Row]:
     routing = comparison.routing
     if routing.topic_ratio is not None:
-        yield _line("topic ratio ρ", routing.topic_ratio, 1, ("", ""))
+        yield _line("topic ratio ρ", routing.topic_ratio, False, ("", ""))
     for name in _CONTRASTS:
         if name in routing.contrasts:
-            yield _line(f"JSD, {name.replace('_', ' ')}", routing.contrasts[name], 1, ("", ""))
+            yield _line(f"JSD, {name.replace('_', ' ')}", routing.contrasts[name], False, ("", ""))
 
 
 def _moved(comparison: Comparison) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from backend import formats
+
 _ROW = "{:<26}{:<26}{:<26}{:<28}{}"
 
 
@@ -37,9 +39,9 @@ def _rates(outcomes: dict[str, Any]) -> list[str]:
     return [
         _ROW.format(
             name,
-            _interval(outcomes[key]["before"], 100, " %"),
-            _interval(outcomes[key]["after"], 100, " %"),
-            _interval(outcomes[key]["difference"], 100, " pt"),
+            formats.points(outcomes[key]["before"]),
+            formats.points(outcomes[key]["after"]),
+            formats.points(outcomes[key]["difference"], "pt"),
             f"{outcomes[key]['mcnemar_p']:.2g}",
         )
         for key, name in names.items()
@@ -56,7 +58,7 @@ def _controls(null: dict[str, Any], margin: dict[str, Any] | None) -> list[str]:
         )
     if margin is not None:
         band = margin["null"]
-        lines.append(f"refusal margin lost: {_interval(margin['loss'], 1, ' nats')}")
+        lines.append(f"refusal margin lost: {formats.interval(margin['loss'], 'nats')}")
         if band["n"]:
             lines.append(
                 f"  under {band['n']} random sets: {band['mean']:.2g} on average, 95 % of them between "
@@ -87,22 +89,12 @@ def _utility(utility: dict[str, Any] | None) -> list[str]:
     ):
         if found is not None:
             before, after = (found[side]["estimate"] for side in ("before", "after"))
-            ratio = _interval(found["ratio"], 1, "")
+            ratio = formats.interval(found["ratio"])
             lines.append(f"perplexity of {name}: {before:.4g} → {after:.4g}, times {ratio}")
     if (choice := utility["multiple_choice"]) is not None:
-        change = _interval(choice["difference"], 100, " pt")
+        change = formats.points(choice["difference"], "pt")
         lines.append(
             f"multiple choice, {choice['questions']} questions: {choice['before']['estimate']:.0%} → "
             f"{choice['after']['estimate']:.0%} correct ({choice['chance']:.0%} by chance), {change}"
         )
     return [line.replace("%", " %") for line in lines]
-
-
-def _interval(interval: dict[str, Any], factor: float, unit: str) -> str:
-    if interval["estimate"] is None:
-        return "—"
-    digits = 0 if factor > 1 else 2
-    estimate = f"{factor * interval['estimate']:.{digits}f}"
-    if interval["low"] is None:
-        return f"{estimate}{unit}"
-    return f"{estimate} [{factor * interval['low']:.{digits}f}, {factor * interval['high']:.{digits}f}]{unit}"

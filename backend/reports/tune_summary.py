@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from backend import formats
+
 _ROW = "{:<26}{:<26}{:<26}{:<28}{}"
 _CONTROL = "{:<34}{:>5}{:>11}{:>17}{:>17}"
 
@@ -48,9 +50,9 @@ def _rates(outcomes: dict[str, Any]) -> list[str]:
     return [
         _ROW.format(
             name,
-            _interval(outcomes[key]["before"], " %"),
-            _interval(outcomes[key]["after"], " %"),
-            _interval(outcomes[key]["difference"], " pt"),
+            formats.points(outcomes[key]["before"]),
+            formats.points(outcomes[key]["after"]),
+            formats.points(outcomes[key]["difference"], "pt"),
             f"{outcomes[key]['mcnemar_p']:.2g}",
         )
         for key, name in names.items()
@@ -90,12 +92,3 @@ def _guard(guard: dict[str, Any]) -> str:
     if guard["benign_kl"] is None:
         return f"guard: {rise}; benign prompts were not measured"
     return f"guard: passed, {rise}, benign prompts move by {guard['benign_kl']['estimate']:.2g} nats"
-
-
-def _interval(interval: dict[str, Any], unit: str) -> str:
-    if interval["estimate"] is None:
-        return "—"
-    estimate = f"{100 * interval['estimate']:.0f}"
-    if interval["low"] is None:
-        return f"{estimate}{unit}"
-    return f"{estimate} [{100 * interval['low']:.0f}, {100 * interval['high']:.0f}]{unit}"

@@ -117,3 +117,10 @@ def test_sizes_are_said_in_powers_of_a_thousand(value: int, text: str) -> None:
 )
 def test_runs_of_numbers_are_drawn_together(numbers: list[int], text: str) -> None:
     assert formats.spans(numbers) == text
+
+
+def test_points_are_whole_with_their_interval_and_a_real_minus() -> None:
+    assert formats.points({"estimate": 0.718, "low": 0.68, "high": 0.75}) == "72 [68, 75] %"
+    assert formats.points({"estimate": -0.13, "low": -0.2, "high": -0.06}, "pt") == "−13 [−20, −6] pt"
+    assert formats.points({"estimate": 0.5, "low": None, "high": None}) == "50 %"
+    assert formats.points({"estimate": None, "low": None, "high": None}) == formats.points(None) == "—"
