@@ -4,6 +4,7 @@ from app.components.aria import aria, dataset
 from app.components.certificate import certificate_badge
 from app.components.contents import contents
 from app.components.covered import cover, uncovered
+from app.components.drop import PROMPT_FILES, file_drop
 from app.components.effect import effect_strip
 from app.components.graph import graph, static_graph
 from app.components.icons import icon
@@ -15,6 +16,7 @@ from app.components.tables import Column, grid, plain_table
 from app.components.tokens import token
 
 __all__ = [
+    "PROMPT_FILES",
     "Column",
     "aria",
     "certificate_badge",
@@ -22,6 +24,7 @@ __all__ = [
     "cover",
     "dataset",
     "effect_strip",
+    "file_drop",
     "graph",
     "grid",
     "icon",

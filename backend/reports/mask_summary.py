@@ -3,8 +3,7 @@
 from typing import Any
 
 from backend import formats
-
-_ROW = "{:<26}{:<26}{:<26}{:<28}{}"
+from backend.reports.before_after import before_after
 
 
 def mask_summary(document: dict[str, Any]) -> str:
@@ -19,8 +18,7 @@ def mask_summary(document: dict[str, Any]) -> str:
         f"prompts  {prompts['name']}: {prompts['harmful']} harmful, {prompts['benign']} benign",
         f"experts  {experts}  ({settings['mode']}, {settings['window']})",
         "",
-        _ROW.format("", "before", "after", "difference", "McNemar p").rstrip(),
-        *_rates(outcomes),
+        *before_after(outcomes),
         "",
         *_controls(outcomes["refusal_harmful"]["null"], margin),
         *_utility(document.get("utility")),
@@ -28,25 +26,6 @@ def mask_summary(document: dict[str, Any]) -> str:
     ]
     lines += [f"withheld  {one['what']}: {one['why']}" for one in document["withheld"]]
     return "\n".join(lines)
-
-
-def _rates(outcomes: dict[str, Any]) -> list[str]:
-    names = {
-        "refusal_harmful": "refusal of harmful",
-        "refusal_benign": "refusal of benign",
-        "degenerate": "broken answers",
-    }
-    return [
-        _ROW.format(
-            name,
-            formats.points(outcomes[key]["before"]),
-            formats.points(outcomes[key]["after"]),
-            formats.points(outcomes[key]["difference"], "pt"),
-            f"{outcomes[key]['mcnemar_p']:.2g}",
-        )
-        for key, name in names.items()
-        if outcomes[key] is not None
-    ]
 
 
 def _controls(null: dict[str, Any], margin: dict[str, Any] | None) -> list[str]:

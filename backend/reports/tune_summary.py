@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from backend import formats
+from backend.reports.before_after import before_after
 
-_ROW = "{:<26}{:<26}{:<26}{:<28}{}"
 _CONTROL = "{:<34}{:>5}{:>11}{:>17}{:>17}"
 
 
@@ -26,8 +25,7 @@ def tune_summary(document: dict[str, Any]) -> str:
         f"experts  {experts}  ({how})",
         f"trained  {trained}; routers {'move' if update['moves_routers'] else 'stay'}",
         "",
-        _ROW.format("", "before", "after", "difference", "McNemar p").rstrip(),
-        *_rates(document["outcomes"]),
+        *before_after(document["outcomes"]),
         "",
         *_controls(document["controls"]),
         *_drift(document["drift"]),
@@ -37,27 +35,6 @@ def tune_summary(document: dict[str, Any]) -> str:
         lines.append(f"adapter  none: {recipe['not_exported'] or 'no folder was named'}")
     lines += [f"withheld  {one['what']}: {one['why']}" for one in document["withheld"]]
     return "\n".join(lines)
-
-
-def _rates(outcomes: dict[str, Any]) -> list[str]:
-    names = {
-        "refusal_harmful": "refusal of harmful",
-        "refusal_jailbreak": "refusal of jailbreaks",
-        "attack_success": "harmful answered",
-        "refusal_benign": "refusal of benign",
-        "degenerate": "broken answers",
-    }
-    return [
-        _ROW.format(
-            name,
-            formats.points(outcomes[key]["before"]),
-            formats.points(outcomes[key]["after"]),
-            formats.points(outcomes[key]["difference"], "pt"),
-            f"{outcomes[key]['mcnemar_p']:.2g}",
-        )
-        for key, name in names.items()
-        if outcomes.get(key) is not None
-    ]
 
 
 def _controls(controls: dict[str, Any]) -> list[str]:

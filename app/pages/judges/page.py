@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 
 from app import addresses
 from app.callbacks import Binder
-from app.components import Column, aria, icon, info, interval, plain_table, rate
+from app.components import Column, aria, file_drop, info, interval, plain_table, rate
 from app.components.permitted import permitted
 from app.components.states import empty, withheld
 from app.pages.judges import review
@@ -200,19 +200,7 @@ def _import() -> Component:
             html.H2("Add labelled answers"),
             html.Div(
                 [
-                    dcc.Upload(
-                        html.Button(
-                            [icon("upload"), "Drop a CSV of labelled answers, or choose one"],
-                            type="button",
-                            className="drop-button",
-                        ),
-                        id="labels-upload",
-                        className="drop",
-                        className_active="drop drop-active",
-                        accept=".csv,.tsv",
-                        max_size=-1,
-                        multiple=False,
-                    ),
+                    file_drop("labels-upload", "Drop a CSV of labelled answers, or choose one", ".csv,.tsv"),
                     html.P(
                         [
                             "Columns: ",

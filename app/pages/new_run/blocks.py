@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html
+from dash import html
 from dash.development.base_component import Component
 
 from app import wording
-from app.components import aria, icon, info
+from app.components import PROMPT_FILES, aria, file_drop, info
 from app.pages.models.page import register_form
 from app.router import Visit
 from backend import formats
@@ -69,19 +69,7 @@ def prompts_block(sets: Sequence[PromptSetInfo], chosen: str | None) -> Componen
             html.Div(
                 [
                     html.Span("or a file", className="field-label", id="new-upload-label"),
-                    dcc.Upload(
-                        html.Button(
-                            [icon("upload"), "Drop a CSV, JSONL, JSON or text file, or choose one"],
-                            type="button",
-                            className="drop-button",
-                        ),
-                        id="new-upload",
-                        className="drop",
-                        className_active="drop drop-active",
-                        accept=".csv,.tsv,.jsonl,.json,.txt",
-                        max_size=-1,
-                        multiple=False,
-                    ),
+                    file_drop("new-upload", *PROMPT_FILES),
                     html.P(
                         [
                             "Columns: ",

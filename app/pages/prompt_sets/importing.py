@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 
 from app import addresses
 from app.callbacks import Binder
-from app.components import aria, icon, info
+from app.components import PROMPT_FILES, aria, file_drop, info
 from app.components.permitted import reads_only_page
 from app.pages.prompt_sets import import_parts as parts
 from app.pages.prompt_sets.preview import decode, faults_list
@@ -83,19 +83,7 @@ def _file() -> Component:
     return html.Section(
         [
             html.H2([html.Span("1", className="ordinal"), "File"]),
-            dcc.Upload(
-                html.Button(
-                    [icon("upload"), "Drop a CSV, JSONL, JSON or text file, or choose one"],
-                    type="button",
-                    className="drop-button",
-                ),
-                id="import-upload",
-                className="drop",
-                className_active="drop drop-active",
-                accept=".csv,.tsv,.jsonl,.ndjson,.json,.txt",
-                max_size=-1,
-                multiple=False,
-            ),
+            file_drop("import-upload", *PROMPT_FILES),
             html.Div(id="import-faults", **aria(live="polite")),
             html.Div(id="import-columns"),
         ],
