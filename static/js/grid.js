@@ -103,7 +103,7 @@
 
   const cells = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
 
-  cells.Awaited = () => make("span", { className: "awaited" }, "…");
+  cells.Awaited = () => make("span", { role: "gridcell", className: "awaited" }, "…");
 
   cells.Mark = function (props) {
     if (!props.data) return null;
