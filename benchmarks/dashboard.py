@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from app.pages.experts.table import BLOCK
 from benchmarks._large_run import TOPICS, Size, make_folder
 from benchmarks._served import Call, Served, serving
 
@@ -102,7 +103,7 @@ def heatmaps(served: Served, run: str, calls: int) -> Row:
 def fetch(served: Served, run: str, topic: str | None = None, **request: Any) -> Call:
     query = {
         "start": request.get("startRow", 0),
-        "end": request.get("endRow", 100),
+        "end": request.get("endRow", BLOCK),
         "sort": json.dumps(request.get("sortModel", [])),
         "filter": json.dumps(request.get("filterModel", {})),
         "criteria": ",".join(CRITERIA),
@@ -113,7 +114,7 @@ def fetch(served: Served, run: str, topic: str | None = None, **request: Any) ->
 def tables(served: Served, run: str, size: Size, calls: int) -> list[Row]:
     """Blocks of the table of experts: while scrolling, sorted by any column, filtered, with a topic's lift."""
     starts = [
-        int(at) // 100 * 100 for at in np.random.default_rng(0).integers(0, size.layers * size.experts, calls + 1)
+        int(at) // BLOCK * BLOCK for at in np.random.default_rng(0).integers(0, size.layers * size.experts, calls + 1)
     ]
     columns = ["name", "effect", "stability", "harmful", *(f"score_{name}" for name in CRITERIA)]
     filters = [
@@ -131,7 +132,7 @@ def tables(served: Served, run: str, size: Size, calls: int) -> list[Row]:
         return [{"colId": columns[at % len(columns)], "sort": ("asc", "desc")[at % 2]}]
 
     def block(at: int) -> dict[str, Any]:
-        return {"startRow": starts[at], "endRow": starts[at] + 100}
+        return {"startRow": starts[at], "endRow": starts[at] + BLOCK}
 
     numbers = range(calls + 1)
     by_filter: list[dict[str, Any]] = [

@@ -100,19 +100,21 @@ def _values(table: Sortable, column: str, extra: Mapping[str, Values]) -> Values
     return values
 
 
-def _filter(table: Sortable, column: str, model: Mapping[str, Any], extra: Mapping[str, Values]) -> Mask:
-    if not isinstance(model, Mapping):
-        raise InputError(f"the filter of '{column}' is {model!r}: expected an object", field=column)
-    conditions = model.get("conditions")
-    if conditions is None:
+def _filter(table: Sortable, column: str, model: object, extra: Mapping[str, Values]) -> Mask:
+    if not isinstance(model, Mapping) or model.get("conditions") is None:
         return _condition(table, column, model, extra)
+    conditions = model["conditions"]
+    if not isinstance(conditions, list) or not conditions:
+        raise InputError(f"the filter of '{column}' has conditions {conditions!r}: expected a list", field=column)
     parts = [_condition(table, column, one, extra) for one in conditions]
     either = str(model.get("operator", "AND")).upper() == "OR"
     joined: Mask = np.logical_or.reduce(parts) if either else np.logical_and.reduce(parts)
     return joined
 
 
-def _condition(table: Sortable, column: str, model: Mapping[str, Any], extra: Mapping[str, Values]) -> Mask:
+def _condition(table: Sortable, column: str, model: object, extra: Mapping[str, Values]) -> Mask:
+    if not isinstance(model, Mapping):
+        raise InputError(f"the filter of '{column}' is {model!r}: expected an object", field=column)
     kind = str(model.get("type"))
     if column == NAME:
         return _matches(table.names, kind, str(model.get("filter", "")))

@@ -23,6 +23,7 @@
     try {
       const answer = await fetch(from);
       if (answer.ok) return await answer.json();
+      if (answer.status === 401) return new Promise(() => {}); // static/js/watch.js leads to signing in, and back here
       return { rows: [], count: 0, text: "No expert", fault: (await answer.json()).error.message };
     } catch {
       return null; // the server is silent, which the page says already
@@ -33,7 +34,7 @@
     window.dash_ag_grid.getApiAsync("experts-table").then((api) => {
       // The component puts in a source of its own once the grid is ready, which this one takes the place of.
       if (api.isDestroyed() || !api.getGridOption("datasource")) return requestAnimationFrame(() => serve(asked));
-      let first = { startRow: 0, sortModel: [] }, ahead = {}, soon, moved = 0;
+      let first = { startRow: 0, sortModel: [] }, ahead = {}, soon;
 
       // An answer to a filter that no longer holds is too late.
       const holds = ({ filterModel }) => JSON.stringify(filterModel) === JSON.stringify(api.getFilterModel());
@@ -47,33 +48,13 @@
         if (found.fault) window.expertscope.say(found.fault);
       };
 
-      const answer = (params) => {
+      const getRows = (params) => {
         const from = address(asked, params), { known, coming } = ahead.from === from ? ahead : {};
         if (params.startRow === 0) first = params;
         ahead = {};
         // At once where it is there already: the rows before it are then changed for it, not for empty ones.
         if (known) show(params, known);
         else (coming || read(from)).then((found) => show(params, found));
-      };
-
-      // Whoever drags the bar passes hundreds of blocks; those that are in sight when it rests are asked for, the others when
-      // they come into sight.
-      const waiting = new Map();
-      const inSight = ({ startRow, endRow }) => startRow === 0 || (startRow <= api.getLastDisplayedRowIndex() && endRow > api.getFirstDisplayedRowIndex());
-      const catchUp = () => {
-        if (api.isDestroyed()) return;
-        for (const [start, params] of waiting) {
-          if (!inSight(params)) continue;
-          waiting.delete(start);
-          answer(params);
-        }
-      };
-      const getRows = (params) => {
-        const since = performance.now() - moved, dragged = since > 5 && since < 50;
-        moved += since;
-        waiting.set(params.startRow, params);
-        if (dragged) setTimeout(catchUp, 50);
-        else catchUp();
       };
 
       // The grid waits a moment for the next key, and then forgets all rows: what it will ask for is on its way by then.
@@ -90,7 +71,6 @@
       };
 
       api.setGridOption("datasource", { getRows });
-      api.addEventListener("bodyScrollEnd", catchUp);
       api.addEventListener("filterModified", foresee);
       api.addEventListener("filterChanged", () => toTop(api));
       for (const event of ["filterChanged", "sortChanged"]) api.addEventListener(event, later);

@@ -116,10 +116,11 @@ def _grid(finished: Finished, table: ExpertTable, asked: Mapping[str, Any], visi
         "cacheBlockSize": table_of.BLOCK,
         # What the component itself asks for before static/js/expert_rows.js does is never answered, and counts.
         "maxConcurrentDatasourceRequests": -1,
+        # A filter begins with one empty row, not with a screen of them that is drawn only to be replaced.
         "infiniteInitialRowCount": 1,
         "maxBlocksInCache": 40,
         "blockLoadDebounceMillis": 0,
-        # A jump draws every row twice, empty and filled: no more rows and columns than are seen, and all at once.
+        # A jump draws every row anew: no more rows and columns than are seen, and all at once.
         "rowBuffer": 0,
         "suppressColumnVirtualisation": False,
         "suppressAnimationFrame": True,

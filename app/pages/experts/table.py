@@ -11,12 +11,12 @@ import numpy.typing as npt
 from app import addresses, wording
 from app.components.effect import strip_geometry
 from backend import formats
-from backend.services import ExpertTable, Order
+from backend.services import ExpertTable, InputError, Order
 
 BLOCK = 60
 """Rows that are fetched together."""
 _AT_ONCE = {"filterParams": {"debounceMs": 20}}
-"""The grid itself waits for half a second after a key."""
+"""Milliseconds after a key, about what the rows take, which are asked for at once; the grid's own are 500."""
 _FILTER = {"filter": "agNumberColumnFilter", **_AT_ONCE}
 NUMBER = {**_FILTER, "type": "rightAligned"}
 SHARE = {"valueFormatter": {"function": "share(params.value)"}}
@@ -159,9 +159,17 @@ def height(experts: int) -> str:
     return f"min(72vh, {whole}px)" if experts <= _MANY else "72vh"
 
 
-def orders(model: Sequence[Mapping[str, str]] | None) -> list[Order]:
-    """The grid's sort model; unsorted is the audit's ranking."""
-    return [Order(one["colId"], one["sort"] == "desc") for one in model or ()]
+def orders(model: Sequence[Any] | None) -> list[Order]:
+    """The grid's sort model; unsorted is the audit's ranking. Raises InputError for what is none."""
+    return [_order(one) for one in model or ()]
+
+
+def _order(one: Any) -> Order:
+    found = (one.get("colId"), one.get("sort")) if isinstance(one, Mapping) else (None, None)
+    match found:
+        case (str(column), "asc" | "desc" as direction):
+            return Order(column, direction == "desc")
+    raise InputError(f'the order has {one!r}: expected {{"colId": COLUMN, "sort": "asc" or "desc"}}', field="sort")
 
 
 def filters(text: str | None) -> dict[str, Any]:

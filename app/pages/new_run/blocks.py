@@ -117,26 +117,18 @@ def depth_block(preset: str | None, visit: Visit, judges: list[JudgeInfo]) -> Co
             ),
             html.Div(
                 [
-                    dmc.NumberInput(
-                        id="new-points",
-                        label=html.Span(["Interval wanted, ± points ", info("resolution")]),
-                        value=int(points) if points.isdecimal() else "",
+                    _whole_number(
+                        "new-points",
+                        "Interval wanted, ± points ",
+                        "resolution",
+                        points,
+                        "",
+                        1,
                         placeholder="any",
-                        min=1,
                         max=49,
-                        allowDecimal=False,
-                        allowNegative=False,
                         w=200,
                     ),
-                    dmc.NumberInput(
-                        id="new-seed",
-                        label=html.Span(["Seed ", info("seed")]),
-                        value=int(seed) if seed.isdecimal() else 0,
-                        min=0,
-                        allowDecimal=False,
-                        allowNegative=False,
-                        w=140,
-                    ),
+                    _whole_number("new-seed", "Seed ", "seed", seed, 0, 0, w=140),
                     dmc.Select(
                         id="new-priority",
                         label="Priority",
@@ -167,6 +159,22 @@ def depth_block(preset: str | None, visit: Visit, judges: list[JudgeInfo]) -> Co
             ),
         ],
     )
+
+
+def _whole_number(
+    name: str, label: str, quantity: str, asked: str, otherwise: int | str, least: int, **more: Any
+) -> Component:
+    """A field for a number from `least` on: what the address asks for, or `otherwise`."""
+    field: Component = dmc.NumberInput(
+        id=name,
+        label=html.Span([label, info(quantity)]),
+        value=int(asked) if asked.isdecimal() else otherwise,
+        min=least,
+        allowDecimal=False,
+        allowNegative=False,
+        **more,
+    )
+    return field
 
 
 def _preset(name: str) -> Component:

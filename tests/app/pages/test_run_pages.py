@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from app.pages.experts import rows as expert_rows
 from app.pages.routing.layer_table import layer_table
 from app.pages.run import report as report_page
 from backend import formats
@@ -202,6 +203,11 @@ def test_a_filter_that_does_not_exist_says_why(fetch: Fetch, done: RunInfo) -> N
         {"filter": "[]"},
         {"filter": '{"layer": 3}'},
         {"filter": '{"layer": {"type": "equals", "filter": [1]}}'},
+        {"filter": '{"layer": {"conditions": 3}}'},
+        {"filter": '{"layer": {"conditions": [3]}}'},
+        {"filter": '{"layer": {"conditions": []}}'},
+        {"sort": '[{"colId": ["rank"], "sort": "asc"}]'},
+        {"sort": '[{"colId": "rank", "sort": "up"}]'},
         {"topic": "nowhere"},
         {"start": "-1"},
         {"end": "many"},
@@ -212,8 +218,12 @@ def test_what_no_table_asks_for_is_refused(client: TestClient, done: RunInfo, qu
     assert answer.status_code == 422, answer.text
 
 
-def test_an_answer_has_at_most_a_thousand_rows_and_an_unknown_run_none(client: TestClient, done: RunInfo) -> None:
-    assert len(client.get(f"/ui/runs/{done.id}/experts/rows", params={"end": 10**9}).json()["rows"]) == 24
+def test_an_answer_has_no_more_rows_than_are_allowed_and_an_unknown_run_none(
+    client: TestClient, done: RunInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expert_rows, "MOST", 10)
+    answer = client.get(f"/ui/runs/{done.id}/experts/rows", params={"start": 5, "end": 10**9}).json()
+    assert ([row["rank"] for row in answer["rows"]], answer["count"]) == ([*range(6, 16)], 24)
     assert client.get("/ui/runs/nowhere/experts/rows").status_code == 404
 
 
